@@ -1,1 +1,55 @@
-//! hemf-kernels
+//! Differentiable operations of HEMF for Candle, channels-last: the fused CPU kernels with a backward pass each.
+//!
+//! Candle ships no gradient for its fused layer norm and softmax, loops over the groups of a depthwise convolution, and
+//! differentiates a convolution by a naive transposed one. The operations here bring forward and backward passes of
+//! their own. Each stands in a folder: its meaning, formula and gradient in `mod.rs`, plain loops and matrix products in
+//! `cpu.rs`, the same from Candle's operations in `composed.rs` (the oracle of the tests, and what runs for types and
+//! devices without a kernel).
+//!
+//! Maps are (B, H, W, C), contiguous. This crate knows tensors and numbers; it knows no block, network, loss function of
+//! a recipe or data set. Results have the same bits for any number of threads.
+//!
+//! ```
+//! use candle_core::{Device, Tensor, Var};
+//!
+//! # fn main() -> candle_core::Result<()> {
+//! let x = Var::randn(0f32, 1.0, (2, 7, 7, 16), &Device::Cpu)?; // (B, H, W, C)
+//! let (weight, bias) = (Tensor::ones(16, x.dtype(), x.device())?, Tensor::zeros(16, x.dtype(), x.device())?);
+//! let y = hemf_kernels::gelu(&hemf_kernels::layer_norm(&x, &weight, &bias, 1e-6)?)?;
+//! let gradients = y.sum_all()?.backward()?;
+//! assert_eq!(gradients.get(&x).unwrap().dims(), [2, 7, 7, 16]);
+//! # Ok(())
+//! # }
+//! ```
+
+// Vector code and writes from several tasks need it; every other crate of the workspace does without.
+#![allow(unsafe_code)]
+
+mod activation;
+mod batch_norm;
+mod concat;
+mod conv2d;
+mod depthwise;
+mod elementwise;
+mod host;
+mod layer_norm;
+mod linear;
+mod math;
+mod matmul;
+mod parallel;
+mod pool;
+mod scale;
+pub mod simd;
+#[cfg(test)]
+mod testing;
+
+pub use activation::{gelu, relu, sigmoid};
+pub use batch_norm::{ChannelStats, batch_norm_eval, batch_norm_train};
+pub use concat::concat;
+pub use conv2d::conv2d;
+pub use depthwise::depthwise;
+pub use elementwise::{add, mul};
+pub use layer_norm::layer_norm;
+pub use linear::linear;
+pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max};
+pub use scale::scale;

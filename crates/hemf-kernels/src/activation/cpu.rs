@@ -1,0 +1,69 @@
+//! One pass each.
+
+use super::Activation;
+use crate::simd::multiversion;
+use crate::{math, parallel};
+
+pub(super) fn forward(x: &[f32], activation: Activation) -> Vec<f32> {
+    let run = match activation {
+        Activation::Gelu => gelu,
+        Activation::Relu => relu,
+        Activation::Sigmoid => sigmoid,
+    };
+    let mut y = vec![0.0; x.len()];
+    parallel::fill_rows(&mut y, 1, |first, band| run(&x[first..][..band.len()], band));
+    y
+}
+
+pub(super) fn backward(x: &[f32], y: &[f32], g: &[f32], activation: Activation) -> Vec<f32> {
+    let (run, from) = match activation {
+        Activation::Gelu => (gelu_gradient as fn(&[f32], &[f32], &mut [f32]), x),
+        Activation::Relu => (relu_gradient as _, x),
+        Activation::Sigmoid => (sigmoid_gradient as _, y),
+    };
+    let mut dx = vec![0.0; x.len()];
+    parallel::fill_rows(&mut dx, 1, |first, band| {
+        run(&from[first..][..band.len()], &g[first..][..band.len()], band);
+    });
+    dx
+}
+
+multiversion! {
+    fn gelu(x: &[f32], y: &mut [f32]) {
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = x * math::normal(*x).0);
+    }
+}
+
+multiversion! {
+    fn gelu_gradient(x: &[f32], g: &[f32], dx: &mut [f32]) {
+        for ((d, x), g) in dx.iter_mut().zip(x).zip(g) {
+            let (cumulative, density) = math::normal(*x);
+            *d = g * (cumulative + x * density);
+        }
+    }
+}
+
+multiversion! {
+    fn relu(x: &[f32], y: &mut [f32]) {
+        // A comparison, not `max`, so that a NaN stays one.
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = if *x < 0.0 { 0.0 } else { *x });
+    }
+}
+
+multiversion! {
+    fn relu_gradient(x: &[f32], g: &[f32], dx: &mut [f32]) {
+        dx.iter_mut().zip(x).zip(g).for_each(|((d, x), g)| *d = if *x > 0.0 { *g } else { 0.0 });
+    }
+}
+
+multiversion! {
+    fn sigmoid(x: &[f32], y: &mut [f32]) {
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = math::sigmoid(*x));
+    }
+}
+
+multiversion! {
+    fn sigmoid_gradient(y: &[f32], g: &[f32], dx: &mut [f32]) {
+        dx.iter_mut().zip(y).zip(g).for_each(|((d, y), g)| *d = g * y * (1.0 - y));
+    }
+}

@@ -1,0 +1,62 @@
+//! Activations, element by element.
+//!
+//! | | y | dx |
+//! |---|---|---|
+//! | GELU (exact) | x Φ(x) | g (Φ(x) + x φ(x)) |
+//! | ReLU | max(x, 0) | g where x > 0, else 0 |
+//! | sigmoid | 1 / (1 + e^-x) | g y (1 - y) |
+//!
+//! Φ and φ are the standard normal's cumulative function and density.
+
+mod composed;
+mod cpu;
+#[cfg(test)]
+mod tests;
+
+use crate::host::{self, host, native, tensor};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+
+/// GELU in its exact form, `x Φ(x)` (not the tanh approximation), of any shape.
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    apply(x, Activation::Gelu)
+}
+
+/// `max(x, 0)`, of any shape.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    apply(x, Activation::Relu)
+}
+
+/// `1 / (1 + e^-x)`, of any shape.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    apply(x, Activation::Sigmoid)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Activation {
+    Gelu,
+    Relu,
+    Sigmoid,
+}
+
+fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    if native(x) { x.contiguous()?.apply_op1(activation) } else { composed::apply(x, activation) }
+}
+
+impl CustomOp1 for Activation {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Gelu => "gelu",
+            Self::Relu => "relu",
+            Self::Sigmoid => "sigmoid",
+        }
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        host::output(cpu::forward(host::slice(x, layout)?, *self), layout.shape())
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
+        let g = g.contiguous()?;
+        tensor(cpu::backward(&host(x)?, &host(y)?, &host(&g)?, *self), x.shape()).map(Some)
+    }
+}

@@ -1,0 +1,46 @@
+use super::*;
+use crate::testing::{check, check_bits, random};
+
+#[test]
+fn matches_the_composed_form() {
+    // (B, H, W, I), O, k, stride, padding
+    let cases = [
+        ([1, 1, 1, 1], 1, 1, 1, 0),
+        ([1, 1, 1, 3], 2, 3, 1, 1),
+        ([2, 9, 12, 5], 7, 3, 1, 1),
+        ([1, 8, 8, 3], 4, 4, 4, 0),
+        ([2, 11, 7, 4], 6, 2, 2, 0),
+        ([2, 9, 12, 4], 5, 3, 2, 1),
+        ([1, 5, 6, 2], 1, 7, 1, 3),
+        ([3, 40, 30, 8], 16, 3, 1, 1),
+    ];
+    for (shape, outputs, k, stride, padding) in cases {
+        let given = [random(&shape, 1), random(&[outputs, shape[3], k, k], 2), random(&[outputs], 3)];
+        let name = format!("conv2d {shape:?} k{k} s{stride}");
+        let op = |t: &[Tensor]| conv2d(&t[0], &t[1], Some(&t[2]), stride, padding);
+        let oracle = |t: &[Tensor]| composed::conv2d(&t[0], &t[1], Some(&t[2]), stride, padding);
+        check(&name, &op, &oracle, &given, 3e-6);
+        let op = |t: &[Tensor]| conv2d(&t[0], &t[1], None, stride, padding);
+        let oracle = |t: &[Tensor]| composed::conv2d(&t[0], &t[1], None, stride, padding);
+        check(&name, &op, &oracle, &given[..2], 3e-6);
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_threads_or_level() {
+    let given = [random(&[2, 30, 40, 16], 1), random(&[24, 16, 3, 3], 2), random(&[24], 3)];
+    check_bits("conv2d", &|t| conv2d(&t[0], &t[1], Some(&t[2]), 1, 1), &given);
+    let given = [random(&[2, 30, 41, 16], 1), random(&[24, 16, 2, 2], 2)];
+    check_bits("conv2d stride 2", &|t| conv2d(&t[0], &t[1], None, 2, 0), &given);
+}
+
+#[test]
+fn impossible_sizes_are_refused() {
+    let w = random(&[2, 3, 3, 3], 2);
+    for (shape, padding, text) in
+        [([1, 2, 2, 3], 0, "smaller than the 3x3 kernel"), ([1, 9, 9, 4], 1, "takes 3 channels")]
+    {
+        let error = conv2d(&random(&shape, 1), &w, None, 1, padding).unwrap_err().to_string();
+        assert!(error.contains(text), "{error}");
+    }
+}

@@ -1,0 +1,92 @@
+//! Row by row: statistics in two passes, then the affine map.
+
+use crate::parallel;
+use crate::simd::multiversion;
+
+pub(super) fn forward(x: &[f32], w: &[f32], b: &[f32], eps: f32) -> Vec<f32> {
+    let width = w.len();
+    let mut y = vec![0.0; x.len()];
+    parallel::fill_rows(&mut y, width, |first, rows| normalise(&x[first * width..][..rows.len()], w, b, eps, rows));
+    y
+}
+
+/// Sums of a row in eight lanes, so that the compiler may keep them in one register: their order is part of the result.
+#[inline(always)]
+fn sum(row: impl Iterator<Item = f32>) -> f32 {
+    let mut lanes = [0f32; 8];
+    for (i, v) in row.enumerate() {
+        lanes[i % 8] += v;
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+/// Mean and 1 / sqrt(variance + eps) of a row.
+#[inline(always)]
+fn statistics(row: &[f32], eps: f32) -> (f32, f32) {
+    let scale = 1.0 / row.len() as f32;
+    let mean = sum(row.iter().copied()) * scale;
+    let variance = sum(row.iter().map(|v| (v - mean) * (v - mean))) * scale;
+    (mean, 1.0 / (variance + eps).sqrt())
+}
+
+multiversion! {
+    fn normalise(x: &[f32], w: &[f32], b: &[f32], eps: f32, y: &mut [f32]) {
+        for (x, y) in x.chunks_exact(w.len()).zip(y.chunks_exact_mut(w.len())) {
+            let (mean, rstd) = statistics(x, eps);
+            for (((y, x), w), b) in y.iter_mut().zip(x).zip(w).zip(b) {
+                *y = (x - mean) * rstd * w + b;
+            }
+        }
+    }
+}
+
+pub(super) fn backward_input(x: &[f32], w: &[f32], g: &[f32], eps: f32) -> Vec<f32> {
+    let width = w.len();
+    let mut dx = vec![0.0; x.len()];
+    parallel::fill_rows(&mut dx, width, |first, rows| {
+        let at = first * width..first * width + rows.len();
+        input_gradient(&x[at.clone()], w, &g[at], eps, rows);
+    });
+    dx
+}
+
+multiversion! {
+    fn input_gradient(x: &[f32], w: &[f32], g: &[f32], eps: f32, dx: &mut [f32]) {
+        let width = w.len();
+        let scale = 1.0 / width as f32;
+        for ((x, g), dx) in x.chunks_exact(width).zip(g.chunks_exact(width)).zip(dx.chunks_exact_mut(width)) {
+            let (mean, rstd) = statistics(x, eps);
+            let mean_h = sum(g.iter().zip(w).map(|(g, w)| g * w)) * scale;
+            let mean_hn = sum(g.iter().zip(w).zip(x).map(|((g, w), x)| g * w * ((x - mean) * rstd))) * scale;
+            for (((d, x), g), w) in dx.iter_mut().zip(x).zip(g).zip(w) {
+                *d = rstd * (g * w - mean_h - (x - mean) * rstd * mean_hn);
+            }
+        }
+    }
+}
+
+/// (dw, db)
+pub(super) fn backward_affine(x: &[f32], g: &[f32], width: usize, eps: f32) -> (Vec<f32>, Vec<f32>) {
+    let rows = x.len() / width;
+    let mut both = parallel::sum_rows(rows, parallel::rows_per_task(width), 2 * width, |range, acc| {
+        let at = range.start * width..range.end * width;
+        affine_gradient(&x[at.clone()], &g[at], eps, acc);
+    });
+    let db = both.split_off(width);
+    (both, db)
+}
+
+multiversion! {
+    fn affine_gradient(x: &[f32], g: &[f32], eps: f32, acc: &mut [f32]) {
+        let width = acc.len() / 2;
+        let (dw, db) = acc.split_at_mut(width);
+        for (x, g) in x.chunks_exact(width).zip(g.chunks_exact(width)) {
+            let (mean, rstd) = statistics(x, eps);
+            for (((dw, db), x), g) in dw.iter_mut().zip(db.iter_mut()).zip(x).zip(g) {
+                *dw += g * ((x - mean) * rstd);
+                *db += g;
+            }
+        }
+    }
+}

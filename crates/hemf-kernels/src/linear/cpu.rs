@@ -1,0 +1,43 @@
+//! The three matrix products of a linear layer.
+
+use crate::matmul::{Into, Mat, matmul};
+use crate::parallel;
+
+pub(super) fn forward(x: &[f32], w: &[f32], b: Option<&[f32]>, rows: usize, inputs: usize, outputs: usize) -> Vec<f32> {
+    let mut y = vec![0.0; rows * outputs];
+    if let Some(b) = b {
+        parallel::fill_rows(&mut y, outputs, |_, band| {
+            band.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(b));
+        });
+    }
+    let into = if b.is_some() { Into::Sum } else { Into::Fresh };
+    matmul(Mat::new(x, rows, inputs), Mat::new(w, outputs, inputs).t(), &mut y, into);
+    y
+}
+
+pub(super) fn backward_input(g: &[f32], w: &[f32], rows: usize, inputs: usize, outputs: usize) -> Vec<f32> {
+    let mut dx = vec![0.0; rows * inputs];
+    matmul(Mat::new(g, rows, outputs), Mat::new(w, outputs, inputs), &mut dx, Into::Fresh);
+    dx
+}
+
+pub(super) fn backward_weight(g: &[f32], x: &[f32], rows: usize, inputs: usize, outputs: usize) -> Vec<f32> {
+    let mut dw = vec![0.0; outputs * inputs];
+    matmul(Mat::new(g, rows, outputs).t(), Mat::new(x, rows, inputs), &mut dw, Into::Fresh);
+    dw
+}
+
+/// The sum of the rows of `g`, each `width` values: a bias's gradient.
+pub(crate) fn sum_rows(g: &[f32], width: usize) -> Vec<f32> {
+    parallel::sum_rows(g.len() / width, parallel::rows_per_task(width), width, |range, acc| {
+        add_rows(&g[range.start * width..range.end * width], acc);
+    })
+}
+
+crate::simd::multiversion! {
+    fn add_rows(rows: &[f32], acc: &mut [f32]) {
+        for row in rows.chunks_exact(acc.len()) {
+            acc.iter_mut().zip(row).for_each(|(a, r)| *a += r);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Pooling of a channels-last map.
+//!
+//! - [`avg_pool2`]: the mean of each 2x2 cell; each of its pixels gets a quarter of the gradient.
+//! - [`channel_mean_max`]: mean and maximum over the channels of each pixel, what spatial attention looks at.
+//! - [`pixel_mean_max`]: mean and maximum over the pixels for each channel, what channel attention looks at.
+//! - [`pixel_mean`]: the mean over the pixels, what the classifier looks at.
+//!
+//! A mean hands its gradient to all in equal parts, a maximum to the first place that holds it, as PyTorch's does.
+
+mod composed;
+mod cpu;
+#[cfg(test)]
+mod tests;
+
+use crate::host::{self, host, native, tensor};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+
+/// (B, H, W, C) -> (B, H/2, W/2, C); a last odd row or column is left out.
+///
+/// Fails when H or W is below 2.
+pub fn avg_pool2(x: &Tensor) -> Result<Tensor> {
+    let (_, height, width, _) = x.dims4()?;
+    if height < 2 || width < 2 {
+        bail!("avg_pool2: a map of {height}x{width} has no 2x2 cell");
+    }
+    apply(x, Pool::Cells)
+}
+
+/// (B, H, W, C) -> (B, H, W, 2): mean and maximum over the channels.
+pub fn channel_mean_max(x: &Tensor) -> Result<Tensor> {
+    apply(x, Pool::Channels)
+}
+
+/// (B, H, W, C) -> (B, 2, C): mean and maximum over the pixels.
+pub fn pixel_mean_max(x: &Tensor) -> Result<Tensor> {
+    apply(x, Pool::Pixels)
+}
+
+/// (B, H, W, C) -> (B, C): mean over the pixels.
+pub fn pixel_mean(x: &Tensor) -> Result<Tensor> {
+    apply(x, Pool::Mean)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Pool {
+    Cells,
+    Channels,
+    Pixels,
+    Mean,
+}
+
+fn apply(x: &Tensor, pool: Pool) -> Result<Tensor> {
+    x.dims4()?;
+    if native(x) { x.contiguous()?.apply_op1(pool) } else { composed::apply(x, pool) }
+}
+
+impl CustomOp1 for Pool {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Cells => "avg_pool2",
+            Self::Channels => "channel_mean_max",
+            Self::Pixels => "pixel_mean_max",
+            Self::Mean => "pixel_mean",
+        }
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = host::slice(x, layout)?;
+        let dims @ (batch, height, width, channels) = layout.shape().dims4()?;
+        match self {
+            Self::Cells => host::output(cpu::cells(x, dims), (batch, height / 2, width / 2, channels)),
+            Self::Channels => host::output(cpu::channels(x, channels), (batch, height, width, 2)),
+            Self::Pixels => host::output(cpu::pixels(x, dims), (batch, 2, channels)),
+            Self::Mean => host::output(cpu::mean(x, dims), (batch, channels)),
+        }
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
+        let g = g.contiguous()?;
+        let dims = x.dims4()?;
+        let (xs, gs) = (host(x)?, host(&g)?);
+        let dx = match self {
+            Self::Cells => cpu::cells_gradient(&gs, dims),
+            Self::Channels => cpu::channels_gradient(&xs, &gs, dims.3),
+            Self::Pixels => cpu::pixels_gradient(&xs, &gs, dims),
+            Self::Mean => cpu::mean_gradient(&gs, dims),
+        };
+        tensor(dx, dims).map(Some)
+    }
+}

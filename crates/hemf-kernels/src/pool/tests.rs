@@ -1,0 +1,38 @@
+use super::*;
+use crate::testing::{check, check_bits, random};
+
+const ALL: [Pool; 4] = [Pool::Cells, Pool::Channels, Pool::Pixels, Pool::Mean];
+
+#[test]
+fn matches_the_composed_form() {
+    for pool in ALL {
+        for shape in [[1, 1, 1, 1], [2, 9, 12, 16], [1, 3, 2, 5], [3, 2, 2, 1], [2, 30, 40, 33]] {
+            if matches!(pool, Pool::Cells) && shape[1] < 2 {
+                continue;
+            }
+            let oracle = |t: &[Tensor]| composed::apply(&t[0], pool);
+            let name = format!("{} {shape:?}", pool.name());
+            check(&name, &|t| apply(&t[0], pool), &oracle, &[random(&shape, 1)], 2e-6);
+        }
+    }
+}
+
+#[test]
+fn a_maximum_s_gradient_goes_to_the_first_place() {
+    let x = candle_core::Var::new(&[[[[1f32, 2.0, 2.0]]]], &candle_core::Device::Cpu).unwrap();
+    let y = channel_mean_max(&x).unwrap().narrow(3, 1, 1).unwrap();
+    let g = y.sum_all().unwrap().backward().unwrap();
+    assert_eq!(g.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap(), [0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn a_map_without_a_cell_is_refused() {
+    assert!(avg_pool2(&random(&[1, 1, 5, 2], 1)).unwrap_err().to_string().contains("no 2x2 cell"));
+}
+
+#[test]
+fn bits_do_not_depend_on_threads_or_level() {
+    for pool in ALL {
+        check_bits(pool.name(), &|t| apply(&t[0], pool), &[random(&[3, 20, 30, 48], 1)]);
+    }
+}
