@@ -1,1 +1,44 @@
-//! hemf-model
+//! The networks: HEMF with its configuration and presets, the store of its parameters, and weight files in and out.
+//!
+//! A model is built from a [`VarBuilder`](candle_nn::VarBuilder). For training that comes from a [`ParamStore`]: named,
+//! ordered, seeded variables. Names and shapes are those of the published PyTorch code, in every file that is read or
+//! written. Images are (B, channels, H, W), as data sets and PyTorch have them; inside, maps are channels-last.
+//!
+//! This crate knows no loss, no optimizer and no data set.
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! use hemf_model::{Mode, ModelConfig, ParamStore};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = ModelConfig::preset("hemf-nano").expect("a known preset").with_classes(7);
+//! let store = ParamStore::new(1, &Device::Cpu); // seed 1
+//! let model = config.build(store.builder())?;
+//! let images = Tensor::randn(0f32, 1.0, (2, 3, 64, 64), &Device::Cpu)?;
+//! let logits = model.forward(&images, Mode::Eval)?;
+//! assert_eq!(logits.dims(), [2, 7]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod config;
+mod draw;
+mod error;
+mod hemf;
+mod store;
+mod weights;
+
+pub use config::{HemfConfig, ModelConfig};
+pub use error::Error;
+pub use hemf::{Hemf, Stages};
+pub use hemf_blocks::Mode;
+pub use store::ParamStore;
+pub use weights::{LoadReport, load_weights, read_weights, write_weights};
+
+use candle_core::{Result, Tensor};
+
+/// What every network of this crate does.
+pub trait Classifier: Send + Sync {
+    /// Images (B, channels, H, W), normalised -> logits (B, classes).
+    fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor>;
+}

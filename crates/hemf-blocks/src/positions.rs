@@ -1,0 +1,55 @@
+use candle_core::{Result, Tensor, Var};
+use candle_nn::{Init, VarBuilder};
+use hemf_kernels::RotaryTable;
+
+/// Where a pixel stands, for [`Retention`](crate::Retention): rotation angles for the channels of a head (*angle*), and
+/// how fast each head forgets with distance (*decay*).
+///
+/// Both are constants, but stand in the weights' file, and are taken from there: one unit in the last place of an angle
+/// moves a sine at 56x56 by up to 5e-4.
+#[derive(Clone, Debug)]
+pub struct Positions {
+    angle: Tensor,
+    decay: Vec<f32>,
+}
+
+impl Positions {
+    /// *angle* (d) with d = channels / heads, and *decay* (heads).
+    pub fn new(channels: usize, heads: usize, vb: VarBuilder) -> Result<Self> {
+        let constant = |name: &str, values: Vec<f32>| -> Result<Tensor> {
+            let tensor = vb.get_with_hints(values.len(), name, Init::Const(0.0))?;
+            // All zero is what a store of new variables hands out: these values are no one's yet.
+            if tensor.to_vec1::<f32>()?.iter().all(|v| *v == 0.0) {
+                let var = Var::from_tensor(&tensor)?;
+                var.set(&Tensor::new(values, vb.device())?)?;
+                return Ok(var.as_detached_tensor());
+            }
+            Ok(tensor.detach())
+        };
+        Ok(Self {
+            angle: constant("angle", angles(channels / heads))?,
+            decay: constant("decay", decays(heads))?.to_vec1()?,
+        })
+    }
+
+    /// Sines and cosines for the pixels of a map, whose position is y W + x.
+    pub fn rotary(&self, height: usize, width: usize) -> Result<RotaryTable> {
+        RotaryTable::new(&self.angle, height, width)
+    }
+
+    /// g_n for each head n: what a step of distance adds to a score.
+    pub fn decay(&self) -> &[f32] {
+        &self.decay
+    }
+}
+
+/// 10000^(-m / (d/2 - 1)) for m = 0..d/2, each for two channels.
+fn angles(d: usize) -> Vec<f32> {
+    let last = (d / 2).saturating_sub(1).max(1) as f64;
+    (0..d).map(|i| 10_000f64.powf(-((i / 2) as f64) / last) as f32).collect()
+}
+
+/// ln(1 - 2^(-1 - 3 n / heads)) for n = 0..heads.
+fn decays(heads: usize) -> Vec<f32> {
+    (0..heads).map(|n| (1.0 - (-1.0 - 3.0 * n as f64 / heads as f64).exp2()).ln() as f32).collect()
+}
