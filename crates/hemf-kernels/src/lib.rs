@@ -26,11 +26,14 @@
 #![allow(unsafe_code)]
 
 mod activation;
+mod axis_attention;
 mod batch_norm;
 mod concat;
 mod conv2d;
+mod cross_entropy;
 mod depthwise;
 mod elementwise;
+mod external_attention;
 mod host;
 mod layer_norm;
 mod linear;
@@ -38,18 +41,23 @@ mod math;
 mod matmul;
 mod parallel;
 mod pool;
+mod rotary;
 mod scale;
 pub mod simd;
 #[cfg(test)]
 mod testing;
 
 pub use activation::{gelu, relu, sigmoid};
+pub use axis_attention::{Axis, axis_attention};
 pub use batch_norm::{ChannelStats, batch_norm_eval, batch_norm_train};
 pub use concat::concat;
 pub use conv2d::conv2d;
+pub use cross_entropy::{CrossEntropyOptions, cross_entropy};
 pub use depthwise::depthwise;
 pub use elementwise::{add, mul};
+pub use external_attention::external_attention;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max};
+pub use rotary::{RotaryTable, rotary};
 pub use scale::scale;

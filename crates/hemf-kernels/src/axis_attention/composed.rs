@@ -1,0 +1,24 @@
+//! The attention from candle's own operations: any device, any float type.
+
+use super::Axis;
+use candle_core::{D, Result, Tensor};
+
+pub(super) fn axis_attention(q: &Tensor, k: &Tensor, v: &Tensor, decay: &[f32], axis: Axis) -> Result<Tensor> {
+    if axis == Axis::Columns {
+        let [q, k, v] = [q.transpose(1, 2)?, k.transpose(1, 2)?, v.transpose(1, 2)?];
+        return axis_attention(&q, &k, &v, decay, Axis::Rows)?.transpose(1, 2)?.contiguous();
+    }
+    let (batch, height, n, channels) = q.dims4()?;
+    let heads = decay.len();
+    let by_head = |t: &Tensor| {
+        let split = t.reshape((batch * height, n, heads, channels / heads))?;
+        split.transpose(1, 2)?.contiguous() // (B H, heads, n, d)
+    };
+    let distance: Vec<f32> =
+        decay.iter().flat_map(|g| (0..n * n).map(move |at| g * (at / n).abs_diff(at % n) as f32)).collect();
+    let mask = Tensor::from_vec(distance, (heads, n, n), q.device())?.to_dtype(q.dtype())?;
+    let scores = by_head(q)?.matmul(&by_head(k)?.transpose(2, 3)?.contiguous()?)?.broadcast_add(&mask)?;
+    let powers = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
+    let weights = powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)?;
+    weights.matmul(&by_head(v)?)?.transpose(1, 2)?.reshape(q.dims())
+}

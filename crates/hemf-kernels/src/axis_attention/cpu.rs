@@ -1,0 +1,142 @@
+//! One task per line; in it, head by head: scores, softmax and product, on n x n values that stay in the cache.
+//!
+//! The scores are held transposed, one row per j: then the softmax, which runs over j, is element by element along the
+//! rows, and needs no sum across a vector.
+
+use super::Axis;
+use crate::matmul::{Into, Mat, matmul_here};
+use crate::parallel::Scattered;
+use crate::simd::multiversion;
+use rayon::prelude::*;
+
+/// Where the lines of a map lie in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Lines {
+    images: usize,
+    /// Lines per image, and how far apart they start.
+    count: usize,
+    stride: usize,
+    /// Pixels per line, and how far apart they are.
+    n: usize,
+    step: usize,
+    channels: usize,
+}
+
+impl Lines {
+    pub(super) fn new((images, height, width, channels): (usize, usize, usize, usize), axis: Axis) -> Self {
+        let (along_x, along_y) = ((width, channels), (height, width * channels));
+        let ((n, step), (count, stride)) = match axis {
+            Axis::Rows => (along_x, along_y),
+            Axis::Columns => (along_y, along_x),
+        };
+        Self { images, count, stride, n, step, channels }
+    }
+
+    /// Runs `task` for each line, with the place of its first value.
+    fn for_each(&self, task: impl Fn(usize) + Sync) {
+        (0..self.images * self.count).into_par_iter().for_each(|line| {
+            let (image, line) = (line / self.count, line % self.count);
+            task(image * self.count * self.n * self.channels + line * self.stride);
+        });
+    }
+
+    /// The (n, d) matrix of the line and head that start at `at`.
+    fn head<'a>(&self, map: &'a [f32], at: usize, d: usize) -> Mat<'a> {
+        Mat::strided(&map[at..], self.n, d, self.step)
+    }
+
+    /// Writes the (n, d) matrix of the line and head that start at `at`.
+    fn put(&self, out: &Scattered, at: usize, d: usize, values: &[f32]) {
+        for (i, pixel) in values.chunks_exact(d).enumerate() {
+            // SAFETY: a line and head are one task's alone, and the slice is gone before the next one is asked for.
+            unsafe { out.at(at + i * self.step, d) }.copy_from_slice(pixel);
+        }
+    }
+}
+
+pub(super) fn forward(q: &[f32], k: &[f32], v: &[f32], decay: &[f32], lines: Lines) -> Vec<f32> {
+    let (n, d) = (lines.n, lines.channels / decay.len());
+    let mut out = vec![0.0; q.len()];
+    let target = Scattered::new(&mut out);
+    lines.for_each(|start| {
+        let (mut weights, mut product) = (vec![0.0; n * n], vec![0.0; n * d]);
+        for (head, &decay) in decay.iter().enumerate() {
+            let at = start + head * d;
+            let [q, k, v] = [q, k, v].map(|map| lines.head(map, at, d));
+            attend(q, k, decay, n, &mut weights);
+            matmul_here(Mat::new(&weights, n, n).t(), v, &mut product, Into::Fresh);
+            lines.put(&target, at, d, &product);
+        }
+    });
+    out
+}
+
+/// (dq, dk, dv)
+pub(super) fn backward(q: &[f32], k: &[f32], v: &[f32], g: &[f32], decay: &[f32], lines: Lines) -> [Vec<f32>; 3] {
+    let (n, d) = (lines.n, lines.channels / decay.len());
+    let mut gradients = [(); 3].map(|()| vec![0.0; q.len()]);
+    let [dq, dk, dv] = gradients.each_mut().map(|values| Scattered::new(values));
+    lines.for_each(|start| {
+        let (mut weights, mut change, mut product) = (vec![0.0; n * n], vec![0.0; n * n], vec![0.0; n * d]);
+        for (head, &decay) in decay.iter().enumerate() {
+            let at = start + head * d;
+            let [q, k, v, g] = [q, k, v, g].map(|map| lines.head(map, at, d));
+            attend(q, k, decay, n, &mut weights);
+            matmul_here(Mat::new(&weights, n, n), g, &mut product, Into::Fresh);
+            lines.put(&dv, at, d, &product);
+            matmul_here(v, g.t(), &mut change, Into::Fresh);
+            softmax_gradient(&weights, &mut change, n);
+            matmul_here(Mat::new(&change, n, n).t(), k, &mut product, Into::Fresh);
+            lines.put(&dq, at, d, &product);
+            matmul_here(Mat::new(&change, n, n), q, &mut product, Into::Fresh);
+            lines.put(&dk, at, d, &product);
+        }
+    });
+    gradients
+}
+
+/// The attention of one line and head, transposed.
+fn attend(q: Mat, k: Mat, decay: f32, n: usize, weights: &mut [f32]) {
+    matmul_here(k, q.t(), weights, Into::Fresh);
+    decayed_softmax(weights, n, decay);
+}
+
+multiversion! {
+    /// Adds the decay to the transposed scores (a row per j) and turns each column into its softmax.
+    fn decayed_softmax(scores: &mut [f32], n: usize, decay: f32) {
+        let (mut largest, mut sum) = (vec![f32::NEG_INFINITY; n], vec![0f32; n]);
+        for (j, row) in scores.chunks_exact_mut(n).enumerate() {
+            for (i, (s, m)) in row.iter_mut().zip(&mut largest).enumerate() {
+                *s += decay * (i as i32 - j as i32).abs() as f32;
+                *m = m.max(*s);
+            }
+        }
+        for row in scores.chunks_exact_mut(n) {
+            for ((s, m), sum) in row.iter_mut().zip(&largest).zip(&mut sum) {
+                *s = crate::math::exp(*s - m);
+                *sum += *s;
+            }
+        }
+        sum.iter_mut().for_each(|sum| *sum = 1.0 / *sum);
+        for row in scores.chunks_exact_mut(n) {
+            row.iter_mut().zip(&sum).for_each(|(s, inverse)| *s *= inverse);
+        }
+    }
+}
+
+multiversion! {
+    /// From the gradient of the transposed attention to that of the scores, in place.
+    fn softmax_gradient(weights: &[f32], change: &mut [f32], n: usize) {
+        let mut sum = vec![0f32; n];
+        for (row, weights) in change.chunks_exact(n).zip(weights.chunks_exact(n)) {
+            for ((sum, c), w) in sum.iter_mut().zip(row).zip(weights) {
+                *sum += c * w;
+            }
+        }
+        for (row, weights) in change.chunks_exact_mut(n).zip(weights.chunks_exact(n)) {
+            for ((c, w), sum) in row.iter_mut().zip(weights).zip(&sum) {
+                *c = w * (*c - sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+use super::*;
+use crate::testing::{check, check_bits, random};
+use Axis::{Columns, Rows};
+
+const DECAY: [f32; 4] = [-0.7, -0.1, 0.0, -2.0];
+
+/// Scores of several units, so that the softmax is far from even.
+fn given(shape: &[usize]) -> [Tensor; 3] {
+    [(random(shape, 1) * 2.0).unwrap(), (random(shape, 2) * 2.0).unwrap(), random(shape, 3)]
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+    (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
+}
+
+#[test]
+fn matches_the_composed_form() {
+    let cases = [
+        ([1, 1, 1, 1], 1),
+        ([2, 1, 1, 8], 4),
+        ([1, 5, 1, 4], 2),
+        ([2, 7, 7, 20], 4),
+        ([1, 9, 12, 6], 3),
+        ([2, 3, 33, 8], 1),
+    ];
+    for (shape, heads) in cases {
+        for axis in [Rows, Columns] {
+            let decay = &DECAY[..heads];
+            let op = |t: &[Tensor]| axis_attention(&t[0], &t[1], &t[2], decay, axis);
+            let oracle = |t: &[Tensor]| composed::axis_attention(&t[0], &t[1], &t[2], decay, axis);
+            check(&format!("axis attention {shape:?}, {heads} heads, {axis:?}"), &op, &oracle, &given(&shape), 3e-6);
+        }
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_threads_or_level() {
+    for axis in [Rows, Columns] {
+        let op = |t: &[Tensor]| axis_attention(&t[0], &t[1], &t[2], &DECAY, axis);
+        check_bits("axis attention", &op, &given(&[2, 30, 21, 48]));
+    }
+}
+
+#[test]
+fn columns_are_the_rows_of_the_transposed_map() {
+    let [q, k, v] = given(&[2, 6, 5, 8]);
+    let [qt, kt, vt] = [&q, &k, &v].map(|t| t.transpose(1, 2).unwrap());
+    let columns = axis_attention(&q, &k, &v, &DECAY, Columns).unwrap();
+    let rows = axis_attention(&qt, &kt, &vt, &DECAY, Rows).unwrap().transpose(1, 2).unwrap();
+    assert_eq!(largest_difference(&columns, &rows), 0.0);
+}
+
+#[test]
+fn a_steep_decay_leaves_each_pixel_to_itself() {
+    let [q, k, v] = given(&[1, 4, 9, 6]);
+    for axis in [Rows, Columns] {
+        let out = axis_attention(&q, &k, &v, &[-1e4, -1e4], axis).unwrap();
+        assert!(largest_difference(&out, &v) < 1e-6);
+    }
+}
+
+#[test]
+fn scores_of_any_size_stay_finite() {
+    let [q, k, v] = given(&[1, 1, 7, 4]);
+    let (q, k) = ((q * 1e4).unwrap(), (k * 1e4).unwrap());
+    let out = axis_attention(&q, &k, &v, &[-0.5], Rows).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert!(out.iter().all(|y| y.abs() <= 1.0), "{out:?}"); // averages of values in [-1, 1)
+}
+
+#[test]
+fn shapes_and_heads_that_do_not_fit_are_refused() {
+    let (x, other) = (random(&[1, 2, 3, 6], 1), random(&[1, 3, 2, 6], 1));
+    let error = axis_attention(&x, &x, &other, &DECAY[..2], Rows).unwrap_err();
+    assert!(error.to_string().contains("empty or differ: [1, 2, 3, 6]"), "{error}");
+    let none = Tensor::zeros((1, 0, 3, 6), x.dtype(), x.device()).unwrap();
+    let error = axis_attention(&none, &none, &none, &DECAY[..2], Columns).unwrap_err();
+    assert!(error.to_string().contains("are empty"), "{error}");
+    for heads in [0, 4] {
+        let error = axis_attention(&x, &x, &x, &DECAY[..heads], Rows).unwrap_err();
+        assert!(error.to_string().contains("do not divide the channels"), "{error}");
+    }
+}

@@ -1,0 +1,72 @@
+use super::*;
+use crate::testing::{check, check_bits, random};
+use candle_core::{DType, Device};
+
+/// `t`, `mk` and `mv` with scores of several units.
+fn given(shape: &[usize], heads: usize, slots: usize) -> [Tensor; 3] {
+    let d = shape.last().unwrap() / heads;
+    [(random(shape, 1) * 2.0).unwrap(), (random(&[slots, d], 2) * 2.0).unwrap(), random(&[d, slots], 3)]
+}
+
+#[test]
+fn matches_the_composed_form() {
+    let cases = [
+        (vec![1, 1, 1], 1, 1),
+        (vec![2, 1, 1, 12], 4, 5),
+        (vec![1, 35, 8], 8, 64),
+        (vec![2, 9, 12, 18], 3, 13),
+        (vec![1, 13, 11, 24], 2, 64),
+        (vec![3, 7, 16], 1, 8),
+    ];
+    for (shape, heads, slots) in cases {
+        let op = |t: &[Tensor]| external_attention(&t[0], &t[1], &t[2], heads);
+        let oracle = |t: &[Tensor]| {
+            composed::external_attention(&t[0], &t[1], &t[2], &Sizes::of(t[0].dims(), t[1].dims(), heads)?)
+        };
+        let name = format!("external attention {shape:?}, {heads} heads, {slots} slots");
+        check(&name, &op, &oracle, &given(&shape, heads, slots), 5e-6);
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_threads_or_level() {
+    let op = |t: &[Tensor]| external_attention(&t[0], &t[1], &t[2], 4);
+    check_bits("external attention", &op, &given(&[3, 21, 15, 48], 4, 30));
+}
+
+#[test]
+fn one_token_reads_every_slot_alike() {
+    let [t, mk, mv] = given(&[1, 1, 3], 1, 7);
+    let out = external_attention(&t, &mk, &mv, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let want = mv.mean(1).unwrap().to_vec1::<f32>().unwrap();
+    assert!(out.iter().zip(&want).all(|(o, w)| (o - w).abs() < 1e-6), "{out:?} {want:?}");
+}
+
+#[test]
+fn a_token_that_underflows_in_every_slot_gives_zero_and_no_gradient() {
+    // Scores 0 and -200: e^-200 is 0 in f32.
+    let t = candle_core::Var::from_tensor(&Tensor::new(&[[[0f32], [-200.0]]], &Device::Cpu).unwrap()).unwrap();
+    let (mk, mv) = (Tensor::ones((3, 1), DType::F32, &Device::Cpu).unwrap(), random(&[1, 3], 1));
+    let out = external_attention(&t, &mk, &mv, 1).unwrap();
+    let values = out.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let mean = mv.mean_all().unwrap().to_scalar::<f32>().unwrap();
+    assert!((values[0] - mean).abs() < 1e-6 && values[1] == 0.0, "{values:?}");
+    let gradients = out.sum_all().unwrap().backward().unwrap();
+    assert_eq!(gradients.get(&t).unwrap().to_vec3::<f32>().unwrap()[0][1], [0.0]);
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_refused() {
+    let [t, mk, mv] = given(&[1, 5, 6], 2, 4);
+    let refused = |t: &Tensor, mk: &Tensor, mv: &Tensor, heads, with: &str| {
+        let error = external_attention(t, mk, mv, heads).unwrap_err();
+        assert!(error.to_string().contains(with), "{error}");
+    };
+    refused(&t, &mk, &mv, 4, "4 heads do not divide");
+    refused(&t, &mk, &mv, 0, "0 heads do not divide");
+    refused(&t, &mk, &mv, 3, "does not go with 3 heads of 2 channels");
+    refused(&t, &mk, &mk, 2, "are not (S, d) and (d, S)");
+    refused(&mk, &mk, &mv, 2, "tokens are");
+    let none = Tensor::zeros((1, 0, 6), DType::F32, &Device::Cpu).unwrap();
+    refused(&none, &mk, &mv, 2, "tokens are");
+}
