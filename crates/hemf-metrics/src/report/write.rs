@@ -1,0 +1,56 @@
+//! The files of a report.
+
+use super::Report;
+use crate::files::write_atomically;
+use crate::plot::{self, Cells};
+use crate::{Error, Predictions, RocCurves};
+use std::path::Path;
+
+/// Writes into `folder`, making it if need be: `report.json`, `report.txt`, `predictions.csv`, `roc.csv`, and
+/// `confusion_matrix`, `confusion_matrix_normalised` and `roc` as `.svg` and `.png`. Each file appears whole or not at
+/// all. Returns the report written.
+pub fn write_report(folder: &Path, predictions: &Predictions) -> Result<Report, Error> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::write(folder, error))?;
+    let curves = RocCurves::new(predictions);
+    let report = Report::with_curves(predictions, &curves);
+    write_atomically(&folder.join("report.json"), report.to_json().as_bytes())?;
+    write_atomically(&folder.join("report.txt"), report.to_text().as_bytes())?;
+    predictions.write_csv(&folder.join("predictions.csv"))?;
+    let path = folder.join("roc.csv");
+    let points = roc_csv(&curves).map_err(|error| Error::write(&path, error.into()))?;
+    write_atomically(&path, &points)?;
+
+    let matrix = predictions.confusion_matrix();
+    let classes = predictions.classes();
+    let counts = plot::confusion_matrix(&matrix, classes, Cells::Counts);
+    counts.write(folder, "confusion_matrix")?;
+    let shares = plot::confusion_matrix(&matrix, classes, Cells::RowShares);
+    shares.write(folder, "confusion_matrix_normalised")?;
+    plot::roc_curves(&curves).write(folder, "roc")?;
+    Ok(report)
+}
+
+/// The corners of every curve: `curve,class,threshold,false_positive_rate,true_positive_rate`, where `curve` is
+/// `class`, `micro` or `macro`. A rate that is undefined is empty, as is the threshold of the macro mean, which has none.
+fn roc_csv(curves: &RocCurves) -> Result<Vec<u8>, csv::Error> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(["curve", "class", "threshold", "false_positive_rate", "true_positive_rate"])?;
+    let text = |number: Option<f64>| number.map_or(String::new(), |number| number.to_string());
+    let classes = curves.classes.iter();
+    let classes = classes.map(|(class, curve)| ("class", class.as_str(), curve));
+    for (kind, class, curve) in classes.chain([("micro", "", &curves.micro)]) {
+        let curve = curve.corners();
+        for point in curve.points() {
+            let false_positive_rate = text(curve.false_positive_rate(point).value());
+            let true_positive_rate = text(curve.true_positive_rate(point).value());
+            let threshold = point.threshold.to_string();
+            let record = [kind, class, &threshold, &false_positive_rate, &true_positive_rate];
+            csv.write_record(record)?;
+        }
+    }
+    for (false_positive_rate, true_positive_rate) in curves.macro_curve() {
+        let rates = [false_positive_rate, true_positive_rate].map(|rate| rate.to_string());
+        csv.write_record(["macro", "", "", &rates[0], &rates[1]])?;
+    }
+    csv.into_inner().map_err(|error| error.into_error().into())
+}

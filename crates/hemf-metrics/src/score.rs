@@ -1,0 +1,144 @@
+//! A score is a number or the reason why there is none.
+
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// Why a score has no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Undefined {
+    /// Nothing was counted.
+    #[error("there are no samples")]
+    NoSamples,
+    /// Recall, ROC and average precision of a class that does not occur.
+    #[error("no sample belongs to the class")]
+    NoPositives,
+    /// Specificity, ROC and average precision of a class that every sample belongs to.
+    #[error("every sample belongs to the class")]
+    NoNegatives,
+    /// Precision of a class that is never predicted.
+    #[error("the class is never predicted")]
+    NeverPredicted,
+    /// Negative predictive value of a class that is predicted for every sample.
+    #[error("the class is predicted for every sample")]
+    AlwaysPredicted,
+    /// F1 of a class that neither occurs nor is predicted.
+    #[error("the class neither occurs nor is predicted")]
+    Absent,
+    /// Chance-corrected agreement where one side never varies.
+    #[error("all samples are of one class, in truth or in prediction")]
+    OneClass,
+    /// A mean over classes none of which has the score.
+    #[error("it is undefined for every class")]
+    NoClass,
+}
+
+/// The value of a score, or why it has none. In JSON a number, or `null`.
+///
+/// ```
+/// use hemf_metrics::{Score, Undefined};
+/// assert_eq!(Score::ratio(3, 4, Undefined::NoPositives), Score::Defined(0.75));
+/// let none = Score::ratio(0, 0, Undefined::NoPositives);
+/// assert_eq!(none.to_string(), "undefined: no sample belongs to the class");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Score {
+    /// A finite number.
+    Defined(f64),
+    /// There is no such number.
+    Undefined(Undefined),
+}
+
+impl Score {
+    /// `numerator / denominator`, or `reason` when the denominator is zero.
+    pub fn ratio(numerator: u64, denominator: u64, reason: Undefined) -> Self {
+        match denominator {
+            0 => Self::Undefined(reason),
+            _ => Self::Defined(numerator as f64 / denominator as f64),
+        }
+    }
+
+    /// The number, where there is one.
+    pub fn value(self) -> Option<f64> {
+        match self {
+            Self::Defined(value) => Some(value),
+            Self::Undefined(_) => None,
+        }
+    }
+
+    /// The reason, where there is no number.
+    pub fn reason(self) -> Option<Undefined> {
+        match self {
+            Self::Defined(_) => None,
+            Self::Undefined(reason) => Some(reason),
+        }
+    }
+
+    /// The number, or scikit-learn's `zero_division=0`. Name what was undefined where this is shown.
+    pub fn or_zero(self) -> f64 {
+        self.value().unwrap_or(0.0)
+    }
+}
+
+impl fmt::Display for Score {
+    /// Follows the precision asked for: `{:.4}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Defined(value) => value.fmt(f),
+            Self::Undefined(reason) => write!(f, "undefined: {reason}"),
+        }
+    }
+}
+
+impl Serialize for Score {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
+}
+
+/// Weighted mean `sum(w x) / sum(w)`; `reason` when the weights sum to zero.
+///
+/// The sums are Neumaier's compensated ones (ZAMM 54, 1974): their error does not grow with the number of samples,
+/// so a mean does not depend on the order of the samples beyond its last digit.
+pub(crate) fn weighted_mean(pairs: impl IntoIterator<Item = (f64, f64)>, reason: Undefined) -> Score {
+    let (mut sum, mut lost, mut weights) = (0.0f64, 0.0f64, 0.0f64);
+    for (weight, value) in pairs {
+        let term = weight * value;
+        let next = sum + term;
+        lost += if sum.abs() >= term.abs() { (sum - next) + term } else { (term - next) + sum };
+        sum = next;
+        weights += weight;
+    }
+    match weights {
+        0.0 => Score::Undefined(reason),
+        _ => Score::Defined((sum + lost) / weights),
+    }
+}
+
+/// Plain mean; `reason` when there is nothing to average.
+pub(crate) fn mean(values: impl IntoIterator<Item = f64>, reason: Undefined) -> Score {
+    weighted_mean(values.into_iter().map(|value| (1.0, value)), reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_keeps_what_a_plain_sum_loses() {
+        // 1 is lost beside 1e16 in a plain sum: (1e16 + 1 - 1e16) / 3 would give 0.
+        assert_eq!(mean([1e16, 1.0, -1e16], Undefined::NoSamples), Score::Defined(1.0 / 3.0));
+    }
+
+    #[test]
+    fn nothing_to_average_is_undefined() {
+        assert_eq!(mean([], Undefined::NoClass).reason(), Some(Undefined::NoClass));
+        assert_eq!(weighted_mean([(0.0, 0.5)], Undefined::NoClass).reason(), Some(Undefined::NoClass));
+    }
+
+    #[test]
+    fn json_is_a_number_or_null() {
+        let both = [Score::Defined(0.5), Score::Undefined(Undefined::NoPositives)];
+        assert_eq!(serde_json::to_string(&both).unwrap(), "[0.5,null]");
+    }
+}
