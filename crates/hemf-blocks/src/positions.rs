@@ -1,4 +1,4 @@
-use candle_core::{Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 use hemf_kernels::RotaryTable;
 
@@ -17,7 +17,8 @@ impl Positions {
     /// *angle* (d) with d = channels / heads, and *decay* (heads).
     pub fn new(channels: usize, heads: usize, vb: VarBuilder) -> Result<Self> {
         let constant = |name: &str, values: Vec<f32>| -> Result<Tensor> {
-            let tensor = vb.get_with_hints(values.len(), name, Init::Const(0.0))?;
+            // In f32 whatever the network's type: the published code computes with these f32 values.
+            let tensor = vb.get_with_hints_dtype(values.len(), name, Init::Const(0.0), DType::F32)?;
             // All zero is what a store of new variables hands out: these values are no one's yet.
             if tensor.to_vec1::<f32>()?.iter().all(|v| *v == 0.0) {
                 let var = Var::from_tensor(&tensor)?;
