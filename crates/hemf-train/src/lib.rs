@@ -1,1 +1,67 @@
-//! hemf-train
+//! Training and evaluating HEMF: run configuration, optimizer, schedule, loop, checkpoints, logs.
+//!
+//! This is where the network (`hemf-model`), the images (`hemf-data`) and the scores (`hemf-metrics`) meet; none
+//! of them knows another. It must not know command lines, terminals or how progress is shown: it tells an
+//! [`Observer`].
+//!
+//! - [`RunConfig`] says everything about a run; it is read from YAML ([`RunConfig::load`]).
+//! - [`Learner`] is one optimizer step: forward, loss, backward, [`AdamW`] at the [`Schedule`]'s rate.
+//! - [`Trainer`] runs it and leaves a [`RunFolder`] behind, with [`Checkpoint`]s that evaluation and resume need.
+//! - [`evaluate()`] gives a checkpoint's predictions.
+//!
+//! ```
+//! use hemf_train::{Layer, RunConfig, Schedule};
+//!
+//! let layer = Layer::parse("mine.yaml", "train: {epochs: 20}")?;
+//! let config = RunConfig::from_layers(&[layer, Layer::from_argument("train.batch=8")?])?;
+//! assert_eq!((config.train.epochs, config.train.batch), (20, 8));
+//!
+//! let schedule = Schedule::new(&config.train.schedule, 100, config.train.epochs);
+//! assert_eq!(schedule.factor(100), 1.0); // warmed up after the first epoch
+//!
+//! let slip = Layer::from_argument("train.epocs=20")?;
+//! let error = RunConfig::from_layers(&[slip]).unwrap_err();
+//! assert!(error.to_string().contains("did you mean \"epochs\"?"));
+//! # Ok::<(), hemf_train::ConfigError>(())
+//! ```
+
+mod checkpoint;
+mod config;
+mod dataset;
+mod error;
+mod evaluate;
+mod learner;
+mod observe;
+mod optim;
+mod predict;
+mod quickstart;
+mod run;
+mod schedule;
+mod train;
+
+pub use checkpoint::{Best, Card, Checkpoint, Model, Progress, State, Tally};
+pub use config::{ConfigError, DataConfig, Freeze, Layer, OutputConfig, RunConfig, TrainConfig};
+pub use error::{Error, ErrorKind};
+pub use evaluate::evaluate;
+pub use learner::{Learner, Step};
+pub use observe::{Event, Observer, Silent};
+pub use optim::{AdamW, AdamWConfig, OptimizerConfig, decays};
+pub use quickstart::quickstart;
+pub use run::{EpochRecord, RunFolder, StepRecord};
+pub use schedule::{CosineConfig, Schedule, ScheduleConfig};
+pub use train::{Outcome, Trainer};
+
+// What the commands pass on or show, so that they need no other crate of the project.
+pub use hemf_data::{Manifest, Prepare, Prepared, Rule, Split};
+pub use hemf_metrics::{Predictions, Report, write_report};
+
+/// This program's name and version, as stored in checkpoints.
+const PROGRAM: &str = concat!("hemf ", env!("CARGO_PKG_VERSION"));
+
+/// Uses `threads` threads for everything from here on; call it once, before anything else.
+///
+/// # Errors
+/// When the threads were set, or used, already.
+pub fn use_threads(threads: usize) -> Result<(), String> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| error.to_string())
+}

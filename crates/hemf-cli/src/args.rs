@@ -1,0 +1,219 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hemf_train::{ConfigError, Layer, Rule, Split};
+
+/// HEMF: a neural network that sorts medical images into classes.
+#[derive(Debug, Parser)]
+#[command(name = "hemf", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Threads to compute with; results do not depend on it [default: one per core]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+
+    /// Where to compute
+    #[arg(long, global = true, value_enum, default_value_t = Device::Cpu)]
+    pub(crate) device: Device,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Device {
+    /// The processor
+    Cpu,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Teach a network to tell classes of images apart (without arguments: a quick start on generated pictures)
+    Train(Train),
+    /// Measure how well a trained network does on images it has not seen, with a report and pictures
+    Eval(Eval),
+    /// List the images of a folder and decide which are for training, validation and test
+    Prepare(Prepare),
+    /// Show every setting of a run, with defaults filled in
+    Config(Config),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Configuration file, such as configs/covid19-ct.yaml [default: the quick start]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The images: a manifest written by `prepare`, or a folder with a subfolder per class
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// How many times to go through the training images
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+
+    /// Folder in which the run's own folder is made [default: runs]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    #[command(flatten)]
+    set: Set,
+
+    /// Go on with an interrupted run: its folder, such as runs/quickstart
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "epochs", "out", "set"])]
+    pub(crate) resume: Option<PathBuf>,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// A run folder, or one of its checkpoints [default: the newest run in runs/]
+    pub(crate) run: Option<PathBuf>,
+
+    /// Other images than those of the run: a manifest or a folder
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Which part of the images
+    #[arg(long, value_enum, default_value_t = SplitName::Test)]
+    pub(crate) split: SplitName,
+
+    /// Folder for the report [default: report/ in the run's folder, report-validation/ for that split, and so on]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prepare {
+    /// Folder of images, with a subfolder per class; it is only read
+    pub(crate) folder: PathBuf,
+
+    /// Where to write the list [default: manifest.csv in the folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// How to split: a published rule, by ratio, or as the folders are split already
+    #[arg(long, value_enum, default_value_t = RuleName::Stratified)]
+    split: RuleName,
+
+    /// Shares of training, validation and test images for --split stratified
+    #[arg(long, value_name = "T,V,T", value_delimiter = ',', num_args = 3, default_value = "0.7,0.15,0.15")]
+    ratio: Vec<f64>,
+
+    /// 1 or 2, for --split kvasir
+    #[arg(long, default_value_t = 1)]
+    fold: u32,
+
+    /// Seed of the shuffle; the published splits have 123
+    #[arg(long, default_value_t = 123)]
+    seed: u64,
+
+    /// Only these class folders, separated by commas
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    classes: Option<Vec<String>>,
+
+    /// A table `image,CLASS,CLASS,...` of zeros and ones that gives the classes instead of folders
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+
+    /// Print the counts as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Config {
+    /// Configuration file [default: only the defaults]
+    pub(crate) file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) set: Set,
+
+    /// Print JSON instead of YAML
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Change one setting, such as train.batch=8; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SplitName {
+    Train,
+    Validation,
+    Test,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RuleName {
+    /// Shares of each class (--ratio)
+    Stratified,
+    /// ISIC2018 task 3, as published
+    Isic2018,
+    /// Kvasir v1, as published, with part of the training half for validation
+    Kvasir,
+    /// COVID19-CT, as published
+    Covid19Ct,
+    /// Folders training_set, validation_set, test_set (or train, val, test)
+    Folders,
+}
+
+impl Set {
+    pub(crate) fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
+        self.set.iter().map(|argument| Layer::from_argument(argument)).collect()
+    }
+}
+
+impl Train {
+    /// The settings that were typed, weakest first.
+    pub(crate) fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
+        let mut layers = self.set.layers()?;
+        if let Some(path) = &self.data {
+            layers.push(Layer::path("--data", "data.path", path));
+        }
+        if let Some(epochs) = self.epochs {
+            let source = format!("--epochs {epochs}");
+            layers.push(Layer::set(&source, "train.epochs", &epochs.to_string())?);
+        }
+        if let Some(path) = &self.out {
+            layers.push(Layer::path("--out", "output.folder", path));
+        }
+        Ok(layers)
+    }
+}
+
+impl Prepare {
+    pub(crate) fn settings(&self) -> hemf_train::Prepare {
+        let rule = match self.split {
+            RuleName::Stratified => {
+                Rule::Stratified { train: self.ratio[0], validation: self.ratio[1], test: self.ratio[2] }
+            }
+            RuleName::Isic2018 => Rule::Isic2018 {},
+            RuleName::Kvasir => Rule::Kvasir { fold: self.fold, validation: 0.1 },
+            RuleName::Covid19Ct => Rule::Covid19Ct {},
+            RuleName::Folders => Rule::Folders {},
+        };
+        hemf_train::Prepare { rule, seed: self.seed, classes: self.classes.clone(), labels: self.labels.clone() }
+    }
+}
+
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Self {
+        match name {
+            SplitName::Train => Self::Train,
+            SplitName::Validation => Self::Validation,
+            SplitName::Test => Self::Test,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! One file per command.
+
+mod config;
+mod eval;
+mod prepare;
+mod train;
+
+use crate::{
+    args::{Cli, Command, Device},
+    exit::{Exit, Failure},
+};
+
+/// Runs what was typed.
+pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
+    let Device::Cpu = cli.device;
+    if let Some(threads) = cli.threads {
+        hemf_train::use_threads(threads.into()).map_err(Failure::usage)?;
+    }
+    match cli.command {
+        Command::Train(args) => train::run(args, program),
+        Command::Eval(args) => eval::run(args),
+        Command::Prepare(args) => prepare::run(args, program),
+        Command::Config(args) => config::run(args),
+    }
+}
+
+/// Prints a result, or nothing more when nobody reads it.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,74 @@
+//! How the program ends.
+
+use std::{fmt, process::ExitCode};
+
+use hemf_train::{Error, ErrorKind};
+
+/// Exit codes, documented in `docs/cli.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// A bug, or something nobody thought of.
+    Unexpected = 1,
+    /// The command line itself is wrong.
+    Usage = 2,
+    /// A configuration, data set or checkpoint that cannot be used.
+    Input = 3,
+    /// A file is not as it was written: a checksum or seal does not agree.
+    Integrity = 4,
+    /// Training reached a number that is not finite.
+    Diverged = 6,
+    /// A file could not be written.
+    Write = 7,
+    /// Stopped by Ctrl-C, with the state saved.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command failed: the message, and the code it ends with.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    exit: Exit,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::Usage }
+    }
+
+    pub(crate) fn unexpected(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::Unexpected }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let exit = match error.kind() {
+            ErrorKind::Input => Exit::Input,
+            ErrorKind::Integrity => Exit::Integrity,
+            ErrorKind::Diverged => Exit::Diverged,
+            ErrorKind::Write => Exit::Write,
+            ErrorKind::Unexpected => Exit::Unexpected,
+        };
+        Self { message: error.to_string(), exit }
+    }
+}

@@ -1,0 +1,198 @@
+//! A folder of files that is replaced whole, and whose content is checked by blake3 sums.
+//!
+//! The new folder is written beside the old one under another name, synced, and renamed into its place. A
+//! process that is killed at any moment leaves a whole folder behind: the old one or the new one. Between
+//! the two renames the old one stands under its `.old` name, where [`current`] finds it.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::Error;
+
+/// The file of checksums, one `HEX  NAME` line per file as `b3sum` writes and checks them.
+pub(crate) const CHECKSUMS: &str = "checksums.b3";
+
+/// Writes one file's content.
+pub(crate) type Content<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
+
+/// Replaces `folder` by one that holds `files` and their checksums.
+///
+/// # Errors
+/// [`Error::Write`] when anything cannot be written; `folder` is then as it was.
+pub(crate) fn replace(folder: &Path, files: &[(&str, Content<'_>)]) -> Result<(), Error> {
+    let new = sibling(folder, ".new");
+    let result = write_all(&new, files).and_then(|()| put_in_place(&new, folder));
+    result.map_err(|source| {
+        let _ = fs::remove_dir_all(&new); // what is left of it helps nobody
+        Error::Write { path: folder.to_path_buf(), source }
+    })
+}
+
+/// Where the content of `folder` is now: there, or under its `.old` name after a kill between two renames.
+pub(crate) fn current(folder: &Path) -> PathBuf {
+    let old = sibling(folder, ".old");
+    if !folder.exists() && old.exists() { old } else { folder.to_path_buf() }
+}
+
+/// The bytes of `folder/name`, whose checksum must agree.
+///
+/// # Errors
+/// [`Error::Checkpoint`] when there is no such file or it has no checksum, [`Error::Integrity`] when the
+/// content is not what was written.
+pub(crate) fn read(folder: &Path, name: &str) -> Result<Vec<u8>, Error> {
+    let path = folder.join(name);
+    let sums = fs::read_to_string(folder.join(CHECKSUMS)).map_err(|error| Error::Checkpoint {
+        path: folder.to_path_buf(),
+        what: format!("is no checkpoint of this program: {CHECKSUMS}: {error}"),
+    })?;
+    let expected = sums
+        .lines()
+        .filter_map(|line| line.split_once("  "))
+        .find_map(|(sum, file)| (file == name).then_some(sum))
+        .ok_or_else(|| Error::Checkpoint { path: folder.to_path_buf(), what: format!("holds no {name}") })?;
+    let bytes = fs::read(&path)
+        .map_err(|error| Error::Checkpoint { path: path.clone(), what: format!("cannot be read: {error}") })?;
+    if blake3::hash(&bytes).to_hex().as_str() != expected {
+        return Err(Error::Integrity {
+            path,
+            what: "is not as it was written (its checksum differs); was it cut off or changed?".to_owned(),
+        });
+    }
+    Ok(bytes)
+}
+
+fn write_all(folder: &Path, files: &[(&str, Content<'_>)]) -> io::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?; // left by a process that was killed
+    }
+    fs::create_dir_all(folder)?;
+    let mut sums = String::new();
+    for (name, content) in files {
+        let sum = write_synced(&folder.join(name), *content)?;
+        sums += &format!("{sum}  {name}\n");
+    }
+    write_synced(&folder.join(CHECKSUMS), &|out| out.write_all(sums.as_bytes()))?;
+    sync_folder(folder)
+}
+
+fn put_in_place(new: &Path, folder: &Path) -> io::Result<()> {
+    let old = sibling(folder, ".old");
+    if folder.exists() {
+        if old.exists() {
+            fs::remove_dir_all(&old)?;
+        }
+        fs::rename(folder, &old)?;
+    }
+    fs::rename(new, folder)?;
+    if let Some(parent) = folder.parent() {
+        sync_folder(parent)?;
+    }
+    if old.exists() {
+        fs::remove_dir_all(&old)?;
+    }
+    Ok(())
+}
+
+fn write_synced(path: &Path, content: Content<'_>) -> io::Result<blake3::Hash> {
+    let mut out =
+        Hashing { inner: BufWriter::with_capacity(1 << 20, File::create(path)?), hasher: blake3::Hasher::new() };
+    content(&mut out)?;
+    out.flush()?;
+    out.inner.get_ref().sync_all()?;
+    Ok(out.hasher.finalize())
+}
+
+/// Makes names in `folder` durable; only Unix can open a folder for that.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn sibling(folder: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(folder.file_name().unwrap_or_default());
+    name.push(suffix);
+    folder.with_file_name(name)
+}
+
+/// A writer that keeps the checksum of what passes through it.
+struct Hashing<W> {
+    inner: W,
+    hasher: blake3::Hasher,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn save(folder: &Path, text: &str) -> Result<(), Error> {
+        replace(folder, &[("a", &|out| out.write_all(text.as_bytes()))])
+    }
+
+    #[test]
+    fn a_folder_is_replaced_whole_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("last");
+        save(&folder, "one").unwrap();
+        save(&folder, "two").unwrap();
+        assert_eq!(read(&folder, "a").unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_old_content_and_no_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("last");
+        save(&folder, "one").unwrap();
+        let full = |out: &mut dyn Write| {
+            out.write_all(b"begun")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        };
+        let error = replace(&folder, &[("a", &full)]).unwrap_err();
+        assert!(matches!(error, Error::Write { .. }), "{error}");
+        assert_eq!(read(&folder, "a").unwrap(), b"one");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_kill_between_the_renames_is_survived() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("last");
+        save(&folder, "one").unwrap();
+        fs::rename(&folder, sibling(&folder, ".old")).unwrap();
+        assert_eq!(read(&current(&folder), "a").unwrap(), b"one");
+        save(&folder, "two").unwrap();
+        assert_eq!(read(&current(&folder), "a").unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_changed_a_cut_off_and_a_missing_file_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("last");
+        save(&folder, "one").unwrap();
+        assert!(matches!(read(&folder, "b"), Err(Error::Checkpoint { .. })));
+        fs::write(folder.join("a"), "on").unwrap();
+        assert!(matches!(read(&folder, "a"), Err(Error::Integrity { .. })));
+        fs::remove_file(folder.join(CHECKSUMS)).unwrap();
+        assert!(matches!(read(&folder, "a"), Err(Error::Checkpoint { .. })));
+    }
+}

@@ -1,0 +1,218 @@
+//! Checkpoints: everything that a later evaluation, and everything that a resume needs.
+//!
+//! A checkpoint is a folder of plain files:
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `model.safetensors` | parameters and running statistics under their published names and in PyTorch's shapes; in the header's `hemf` entry, as JSON, the [`Card`] |
+//! | `state.safetensors` | the optimizer's moments; in the header's `hemf` entry the [`Progress`]; absent from `best` |
+//! | `checksums.b3` | blake3 sums of both, as `b3sum --check` reads them |
+//!
+//! The folder is replaced whole (a kill at any moment leaves one that loads), and loading verifies the sums.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Error, RunConfig, RunFolder};
+
+mod folder;
+mod tensors;
+
+const MODEL: &str = "model.safetensors";
+const STATE: &str = "state.safetensors";
+
+/// What a model must have with it to be used again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// The version of this program that wrote it.
+    pub program: String,
+    /// Class names, in the order of the logits.
+    pub classes: Vec<String>,
+    /// The resolved configuration: the network, its preprocessing, the recipe.
+    pub config: RunConfig,
+    /// Seal of the manifest that it was trained on.
+    pub manifest_seal: String,
+    /// Epochs trained.
+    pub epoch: usize,
+    /// Validation accuracy of exactly these weights, once measured.
+    pub validation_accuracy: Option<f64>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Optimizer steps done.
+    pub step: usize,
+    /// Epochs completed.
+    pub epoch: usize,
+    /// Batches done of the epoch under way.
+    pub batch: usize,
+    /// Sums over the epoch under way.
+    pub tally: Tally,
+    /// The best epoch so far.
+    pub best: Option<Best>,
+}
+
+/// Sums that give the mean loss and the accuracy of the images seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Sum of the images' losses.
+    pub loss: f64,
+    /// Images classified correctly.
+    pub correct: usize,
+    /// Images seen.
+    pub seen: usize,
+}
+
+/// The best validation accuracy of a run and the epoch (from 1) that first reached it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Share of validation images classified correctly.
+    pub accuracy: f64,
+    /// Epoch, from 1.
+    pub epoch: usize,
+}
+
+impl Tally {
+    /// Adds a batch with this mean loss.
+    pub fn add(&mut self, mean_loss: f64, correct: usize, seen: usize) {
+        self.loss += mean_loss * seen as f64;
+        self.correct += correct;
+        self.seen += seen;
+    }
+
+    /// Mean loss per image; 0 before the first.
+    pub fn mean_loss(&self) -> f64 {
+        self.loss / self.seen.max(1) as f64
+    }
+
+    /// Share of images classified correctly; 0 before the first.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.seen.max(1) as f64
+    }
+}
+
+/// A trained model as stored.
+#[derive(Debug)]
+pub struct Model {
+    /// What it is.
+    pub card: Card,
+    /// Parameters and buffers by published name.
+    pub tensors: HashMap<String, Tensor>,
+}
+
+/// What a resume needs beyond the model.
+#[derive(Debug)]
+pub struct State {
+    /// Where the run stands.
+    pub progress: Progress,
+    /// [`AdamW::state`](crate::AdamW::state).
+    pub optimizer: HashMap<String, Tensor>,
+}
+
+/// A checkpoint folder, read or to be written.
+#[derive(Clone, Debug)]
+pub struct Checkpoint(PathBuf);
+
+impl Checkpoint {
+    /// The checkpoint in `folder`, which need not exist yet.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
+    /// The checkpoint that `path` means: a checkpoint folder, its `model.safetensors`, or the best (else the
+    /// last) of a run folder.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when there is none.
+    pub fn find(path: &Path) -> Result<Self, Error> {
+        if path.file_name().is_some_and(|name| name == MODEL) {
+            return Ok(Self::at(path.parent().unwrap_or(path)));
+        }
+        let checkpoints = path.join("checkpoints");
+        let candidates = [checkpoints.join("best"), checkpoints.join("last"), path.into()];
+        candidates
+            .into_iter()
+            .map(Self::at)
+            .find(|checkpoint| folder::current(checkpoint.path()).join(MODEL).is_file())
+            .ok_or_else(|| {
+                let what = "holds no checkpoint: expected a run folder or a folder with a model.safetensors";
+                Error::checkpoint(path, what)
+            })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The run that this checkpoint belongs to, when it lies in one.
+    pub fn run(&self) -> Option<RunFolder> {
+        RunFolder::open(self.0.parent()?.parent()?).ok()
+    }
+
+    /// Writes the checkpoint in place of the one that was there.
+    ///
+    /// `state` is where the run stands and [`AdamW::state`](crate::AdamW::state); without it the checkpoint
+    /// can be used but not resumed.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; what was there before is then untouched.
+    pub fn save(
+        &self,
+        card: &Card,
+        tensors: &[(String, Tensor)],
+        state: Option<(&Progress, &[(String, Tensor)])>,
+    ) -> Result<(), Error> {
+        let card = to_json(card, &self.0)?;
+        let model: folder::Content<'_> = &|out| tensors::write(out, tensors, &card);
+        let Some((progress, moments)) = state else {
+            return folder::replace(&self.0, &[(MODEL, model)]);
+        };
+        let progress = to_json(progress, &self.0)?;
+        let state: folder::Content<'_> = &|out| tensors::write(out, moments, &progress);
+        folder::replace(&self.0, &[(MODEL, model), (STATE, state)])
+    }
+
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when this is no checkpoint of ours, [`Error::Integrity`] when it is not as it
+    /// was written.
+    pub fn model(&self) -> Result<Model, Error> {
+        let (card, tensors) = self.part(MODEL)?;
+        Ok(Model { card, tensors })
+    }
+
+    /// Loads what a resume needs.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::model`].
+    pub fn state(&self) -> Result<State, Error> {
+        let (progress, optimizer) = self.part(STATE)?;
+        Ok(State { progress, optimizer })
+    }
+
+    fn part<T: DeserializeOwned>(&self, name: &str) -> Result<(T, HashMap<String, Tensor>), Error> {
+        let folder = folder::current(&self.0);
+        if !folder.exists() {
+            return Err(Error::checkpoint(&self.0, "there is no checkpoint here"));
+        }
+        let bytes = folder::read(&folder, name)?;
+        let path = folder.join(name);
+        let (tensors, note) = tensors::read(&bytes).map_err(|what| Error::checkpoint(&path, what))?;
+        let note = note.ok_or_else(|| Error::checkpoint(&path, "was not written by hemf"))?;
+        let note = serde_json::from_str(&note)
+            .map_err(|error| Error::checkpoint(&path, format!("was written by another version of hemf: {error}")))?;
+        Ok((note, tensors))
+    }
+}
+
+fn to_json(value: &impl Serialize, path: &Path) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Write { path: path.to_path_buf(), source: error.into() })
+}

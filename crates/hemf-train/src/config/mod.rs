@@ -1,0 +1,212 @@
+//! The configuration of a run: what may be set, its defaults, and how it is read.
+
+use std::path::{Path, PathBuf};
+
+use hemf_data::{Augmentation, Prepare, Preprocessing};
+use hemf_model::{HemfConfig, ModelConfig};
+use serde::{Deserialize, Serialize};
+use serde_yaml::{Mapping, Value};
+
+mod check;
+mod layers;
+mod typed;
+
+pub use layers::Layer;
+
+use crate::{optim::OptimizerConfig, schedule::ScheduleConfig};
+
+/// A configuration that cannot be used: `FILE: KEY: what is wrong and what is allowed`.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{source_name}: {}{message}", if key.is_empty() { String::new() } else { format!("{key}: ") })]
+pub struct ConfigError {
+    /// The file or flag that the key was read from.
+    pub source_name: String,
+    /// The key's path, such as `train.epochs`; empty when the whole file is meant.
+    pub key: String,
+    /// What is wrong, and what is allowed.
+    pub message: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(source: &str, key: &str, message: impl Into<String>) -> Self {
+        Self {
+            source_name: source.to_owned(),
+            key: key.to_owned(),
+            // YAML's own messages span lines when they quote the text.
+            message: message.into().replace('\n', " "),
+        }
+    }
+}
+
+/// Everything that decides what a run does. The default is the published recipe (SPEC section 5).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// The network.
+    pub model: ModelConfig,
+    /// The images and how they are prepared.
+    pub data: DataConfig,
+    /// How the network is trained.
+    pub train: TrainConfig,
+    /// Where results go.
+    pub output: OutputConfig,
+}
+
+/// The images and how they become batches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// A manifest, or a folder of images; relative paths start at the working folder.
+    pub path: Option<PathBuf>,
+    /// How a folder without a manifest is split.
+    pub prepare: Prepare,
+    /// Size and scaling; stored in every checkpoint, and the same for training, evaluation and prediction.
+    pub preprocessing: Preprocessing,
+    /// Random changes to training images.
+    pub augmentation: Augmentation,
+    /// Threads that decode images; 0 for one per core.
+    pub workers: usize,
+}
+
+/// How the network is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Decides initial values, the order of the samples, their augmentation and drop path.
+    pub seed: u64,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images per step.
+    pub batch: usize,
+    /// How parameters follow their gradients.
+    pub optimizer: OptimizerConfig,
+    /// How the learning rate moves over the run.
+    pub schedule: ScheduleConfig,
+    /// Largest norm of all gradients together; longer ones are scaled down to it. None: no limit.
+    pub clip_norm: Option<f64>,
+    /// Weights to start from: a checkpoint or run folder of ours, or a published `.safetensors` or `.pth` file.
+    pub init: Option<PathBuf>,
+    /// Parameters that keep their values.
+    pub freeze: Freeze,
+}
+
+/// Which parameters keep their values in training. Running statistics of batch norm move on all the same,
+/// as in the published code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Freeze {
+    /// None: everything is trained.
+    Nothing {},
+    /// All but the last linear layer.
+    AllButHead {},
+}
+
+/// Where results go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutputConfig {
+    /// The folder that run folders are made in.
+    pub folder: PathBuf,
+    /// The run folder's name; a number is added when it is taken.
+    pub name: String,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            model: ModelConfig::Hemf(HemfConfig::default()),
+            data: DataConfig::default(),
+            train: TrainConfig::default(),
+            output: OutputConfig::default(),
+        }
+    }
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            path: None,
+            prepare: Prepare::default(),
+            preprocessing: Preprocessing::default(),
+            augmentation: Augmentation::default(),
+            workers: 2,
+        }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            epochs: 100,
+            batch: 32,
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
+            clip_norm: None,
+            init: None,
+            freeze: Freeze::Nothing {},
+        }
+    }
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self { folder: PathBuf::from("runs"), name: "run".to_owned() }
+    }
+}
+
+impl RunConfig {
+    /// Reads the file at `path` over its `base:` files, with `over` (flags) on top.
+    ///
+    /// # Errors
+    /// [`ConfigError`], when a file cannot be read, a key is unknown, or a value is not allowed.
+    pub fn load(path: &Path, over: &[Layer]) -> Result<Self, ConfigError> {
+        let mut layers = Layer::read_chain(path)?;
+        layers.extend_from_slice(over);
+        Self::from_layers(&layers)
+    }
+
+    /// Lays `layers` over the defaults, later over earlier.
+    ///
+    /// # Errors
+    /// [`ConfigError`], when a key is unknown or a value is not allowed.
+    pub fn from_layers(layers: &[Layer]) -> Result<Self, ConfigError> {
+        let bottom = layers::variants(&as_mapping(&Self::default()));
+        let merged = layers::merge_all(bottom, layers, preset)?;
+        let config: Self = typed::typed(merged, layers)?;
+        config.check().map_err(|(key, message)| {
+            let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+            let source = layers::origin(layers, &path).unwrap_or("configuration");
+            ConfigError::new(source, &key, message)
+        })?;
+        Ok(config)
+    }
+
+    /// The whole configuration as YAML, every default written out.
+    pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(&as_mapping(self)).unwrap_or_default()
+    }
+
+    /// The whole configuration as JSON, every default written out.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+/// The model that a preset's name stands for.
+fn preset(name: &Value) -> Result<Mapping, String> {
+    name.as_str().and_then(ModelConfig::preset).map(|model| as_mapping(&model)).ok_or_else(|| {
+        let names = ModelConfig::PRESETS;
+        let near = name.as_str().and_then(|name| typed::nearest(name, &names));
+        let hint = near.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+        format!("no such preset{hint} Allowed: {}", names.join(", "))
+    })
+}
+
+/// A configuration as YAML; its types have string keys and plain values alone, so this cannot fail.
+fn as_mapping(config: &impl Serialize) -> Mapping {
+    match serde_yaml::to_value(config) {
+        Ok(Value::Mapping(mapping)) => mapping,
+        _ => Mapping::new(),
+    }
+}

@@ -1,0 +1,44 @@
+//! The data set that a configuration names: a manifest, or a folder of images that is prepared on the spot.
+
+use std::path::Path;
+
+use hemf_data::{Manifest, Sample, Split};
+
+use crate::{DataConfig, Error, Event, Observer, config::ConfigError};
+
+/// A data set, and whether its manifest exists in memory only.
+pub(crate) struct Dataset {
+    pub(crate) manifest: Manifest,
+    pub(crate) prepared_now: bool,
+}
+
+/// The manifest's name in a folder that was prepared.
+const MANIFEST: &str = "manifest.csv";
+
+/// Opens `data.path`: a manifest, a folder with a `manifest.csv`, or a folder of images.
+pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dataset, Error> {
+    let Some(path) = &data.path else {
+        let what = "no data set is named; name a manifest or a folder of images, for example with --data";
+        return Err(ConfigError::new("configuration", "data.path", what).into());
+    };
+    let inside = path.join(MANIFEST);
+    let manifest: &Path = if inside.is_file() { &inside } else { path };
+    if !manifest.is_dir() {
+        return Ok(Dataset { manifest: Manifest::read(manifest)?, prepared_now: false });
+    }
+    let prepared = data.prepare.run(path)?;
+    for notice in &prepared.notices {
+        observer.event(&Event::Note(notice));
+    }
+    Ok(Dataset { manifest: prepared.manifest, prepared_now: true })
+}
+
+/// The images of `split`, of which there must be some.
+pub(crate) fn samples(manifest: &Manifest, split: Split) -> Result<Vec<Sample>, Error> {
+    let samples = manifest.samples(split);
+    if samples.is_empty() {
+        let reason = format!("the manifest has no {split} images; prepare the folder with another rule");
+        return Err(hemf_data::Error::Folder { path: manifest.root().to_path_buf(), reason }.into());
+    }
+    Ok(samples)
+}

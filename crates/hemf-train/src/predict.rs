@@ -1,0 +1,86 @@
+//! A model's probabilities for every image of a loader.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::Tensor;
+use hemf_data::Loader;
+use hemf_model::{Classifier, Mode};
+
+use crate::{Error, Event, Observer, checkpoint::Tally};
+
+/// Scores of a whole split, in the loader's order.
+pub(crate) struct Scores {
+    /// Softmax probabilities, images x classes, row-major.
+    pub(crate) probabilities: Vec<f64>,
+    /// Loss and hits over all images.
+    pub(crate) tally: Tally,
+}
+
+/// Runs `model` in evaluation mode over `loader`; `None` when `stop` was raised on the way.
+pub(crate) fn predict(
+    model: &dyn Classifier,
+    loader: &Loader,
+    total: usize,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Option<Scores>, Error> {
+    let mut scores = Scores { probabilities: Vec::new(), tally: Tally::default() };
+    for batch in loader.batches(0) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let batch = batch?;
+        let logits = model.forward(&batch.images, Mode::Eval)?;
+        let labels = batch.labels.to_vec1::<u32>()?;
+        for (logits, label) in logits.to_vec2::<f32>()?.iter().zip(labels) {
+            let probabilities = softmax(logits);
+            let label = label as usize;
+            let hit = usize::from(argmax(logits) == label);
+            scores.tally.add(-probabilities[label].ln(), hit, 1);
+            scores.probabilities.extend(probabilities);
+        }
+        observer.event(&Event::Scored { done: scores.tally.seen, total });
+    }
+    Ok(Some(scores))
+}
+
+/// How many rows of `logits` (B, classes) are largest at their label (B).
+pub(crate) fn hits(logits: &Tensor, labels: &Tensor) -> candle_core::Result<usize> {
+    let labels = labels.to_vec1::<u32>()?;
+    let rows = logits.detach().to_vec2::<f32>()?;
+    let hit = |(row, label): &(&Vec<f32>, &u32)| argmax(row) == **label as usize;
+    Ok(rows.iter().zip(&labels).filter(hit).count())
+}
+
+/// exp(z - max) / sum, in f64.
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exps: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - f64::from(largest)).exp()).collect();
+    let sum: f64 = exps.iter().sum();
+    exps.into_iter().map(|e| e / sum).collect()
+}
+
+/// Position of the largest value, the first of equals.
+fn argmax(row: &[f32]) -> usize {
+    let better = |best, i: usize| if row[i] > row[best] { i } else { best };
+    (1..row.len()).fold(0, better)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_survives_large_logits_and_sums_to_one() {
+        let p = softmax(&[1000.0, 1000.0, -1000.0]);
+        assert_eq!(p, [0.5, 0.5, 0.0]);
+        let p = softmax(&[0.1, 2.0, -3.0]);
+        assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-15);
+        assert!((p[1] / p[0] - (2f64 - f64::from(0.1f32)).exp()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_first_of_equals_is_predicted() {
+        assert_eq!(argmax(&[1.0, 3.0, 3.0]), 1);
+    }
+}

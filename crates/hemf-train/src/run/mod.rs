@@ -1,0 +1,132 @@
+//! The run folder: everything that one training leaves behind, under a name of its own.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use crate::{Error, OutputConfig, RunConfig, checkpoint::Checkpoint};
+
+mod log;
+
+pub(crate) use log::RunLog;
+pub use log::{EpochRecord, StepRecord};
+
+/// How many numbers are tried when a run's name is taken.
+const MOST_RUNS_OF_A_NAME: usize = 100_000;
+
+/// A folder with `config.yaml`, `log.jsonl`, `summary.csv`, `checkpoints/{last,best}` and `report/`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// Makes a new folder as `output` says: its name, or the name with the first number that is free.
+    /// An existing folder is never written to.
+    ///
+    /// # Errors
+    /// [`Error::Write`] when no folder can be made.
+    pub fn create(output: &OutputConfig) -> Result<Self, Error> {
+        fs::create_dir_all(&output.folder).map_err(Error::write(&output.folder))?;
+        for number in 1..=MOST_RUNS_OF_A_NAME {
+            let name = match number {
+                1 => output.name.clone(),
+                number => format!("{}-{number}", output.name),
+            };
+            let path = output.folder.join(name);
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::write(path)(error)),
+            }
+        }
+        let full = io::Error::from(io::ErrorKind::AlreadyExists);
+        Err(Error::write(output.folder.join(&output.name))(full))
+    }
+
+    /// The run folder at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when there is none.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let run = Self(path.into());
+        if !run.config_file().is_file() {
+            let what = "is no run folder: it has no config.yaml";
+            return Err(Error::checkpoint(run.0, what));
+        }
+        Ok(run)
+    }
+
+    /// The run folder in `folder` whose last checkpoint is newest.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when `folder` holds no run with a checkpoint.
+    pub fn newest(folder: &Path) -> Result<Self, Error> {
+        let age = |run: &Self| -> Option<SystemTime> { fs::metadata(run.last().path()).ok()?.modified().ok() };
+        fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| Self::open(entry.path()).ok())
+            .filter_map(|run| Some((age(&run)?, run)))
+            .max_by(|(a, run_a), (b, run_b)| a.cmp(b).then_with(|| run_a.0.cmp(&run_b.0)))
+            .map(|(_, run)| run)
+            .ok_or_else(|| {
+                let what = "holds no trained run; train one first, or name a run folder";
+                Error::checkpoint(folder, what)
+            })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The resolved configuration.
+    pub fn config_file(&self) -> PathBuf {
+        self.0.join("config.yaml")
+    }
+
+    /// The checkpoint that a resume takes up.
+    pub fn last(&self) -> Checkpoint {
+        Checkpoint::at(self.0.join("checkpoints").join("last"))
+    }
+
+    /// The checkpoint of the epoch with the best validation accuracy.
+    pub fn best(&self) -> Checkpoint {
+        Checkpoint::at(self.0.join("checkpoints").join("best"))
+    }
+
+    /// The folder of the evaluation's report.
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report")
+    }
+
+    pub(crate) fn write_config(&self, config: &RunConfig) -> Result<(), Error> {
+        let path = self.config_file();
+        fs::write(&path, config.to_yaml()).map_err(Error::write(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_name_gets_a_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = OutputConfig { folder: dir.path().join("runs"), name: "try".to_owned() };
+        let names: Vec<_> = (0..3)
+            .map(|_| RunFolder::create(&output).unwrap().0)
+            .map(|path| path.file_name().unwrap().to_owned())
+            .collect();
+        assert_eq!(names, ["try", "try-2", "try-3"]);
+    }
+
+    #[test]
+    fn a_folder_without_runs_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = RunFolder::newest(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("train one first"), "{error}");
+    }
+}

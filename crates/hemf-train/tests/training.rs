@@ -1,0 +1,248 @@
+//! Whole runs on a few generated pictures.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use candle_core::Tensor;
+use hemf_data::quickstart::{Spec, generate};
+use hemf_train::{
+    Checkpoint, Error, ErrorKind, Event, Layer, Observer, Outcome, RunConfig, RunFolder, Silent, Split, Trainer,
+    evaluate,
+};
+use tempfile::TempDir;
+
+/// A folder with a tiny data set in `data` and room for runs.
+fn workplace() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(&dir.path().join("data"), 7);
+    dir
+}
+
+fn pictures(folder: &Path, seed: u64) {
+    let spec = Spec { per_class: 8, size: 64, seed };
+    generate(folder, &spec).unwrap();
+}
+
+/// Two epochs of a very small network; `more` is laid over it.
+fn config(dir: &TempDir, more: &[&str]) -> RunConfig {
+    let text = "
+        model: {dims: [16, 16, 32, 32], elf_depths: [1, 1, 1, 1], egf_depths: [1, 1, 1, 1], drop_path: 0.2}
+        data: {preprocessing: {size: 64}}
+        train: {epochs: 2, batch: 8, optimizer: {lr: 1e-3}}";
+    let path = |key: &str, name: &str| Layer::path("test", key, &dir.path().join(name));
+    let mut layers = vec![Layer::parse("test", text).unwrap()];
+    layers.extend([path("data.path", "data"), path("output.folder", "runs")]);
+    layers.extend(more.iter().map(|set| Layer::from_argument(set).unwrap()));
+    RunConfig::from_layers(&layers).unwrap()
+}
+
+fn train(config: RunConfig) -> RunFolder {
+    let mut trainer = Trainer::start(config, &mut Silent).unwrap();
+    let outcome = trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
+    assert!(matches!(outcome, Outcome::Finished { .. }));
+    trainer.folder().clone()
+}
+
+fn failure<T>(result: Result<T, Error>) -> Error {
+    match result {
+        Ok(_) => panic!("should have failed"),
+        Err(error) => error,
+    }
+}
+
+/// Raises `stop` at the first event that `when` is true for.
+struct StopWhen<'a> {
+    stop: &'a AtomicBool,
+    when: fn(&Event<'_>) -> bool,
+}
+
+impl Observer for StopWhen<'_> {
+    fn event(&mut self, event: &Event<'_>) {
+        if (self.when)(event) {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Everything a run's last checkpoint and logs hold, but the names of folders.
+fn remains(run: &RunFolder) -> (Vec<(String, Vec<u8>)>, String, String) {
+    let state = run.last().state().unwrap();
+    let model = run.last().model().unwrap();
+    let bytes = |tensor: &Tensor| safetensors::View::data(tensor).into_owned();
+    let mut tensors: Vec<_> =
+        model.tensors.iter().chain(&state.optimizer).map(|(name, tensor)| (name.clone(), bytes(tensor))).collect();
+    tensors.sort();
+    let summary = fs::read_to_string(run.path().join("summary.csv")).unwrap();
+    (tensors, format!("{:?}", state.progress), summary)
+}
+
+#[test]
+fn a_stopped_and_resumed_run_ends_with_the_same_bits() {
+    let dir = workplace();
+    let whole = remains(&train(config(&dir, &[])));
+    assert_eq!(whole.2.lines().count(), 3);
+
+    let moments: [fn(&Event<'_>) -> bool; 3] = [
+        |event| matches!(event, Event::Step(record) if record.step == 2),
+        |event| matches!(event, Event::Scored { .. }),
+        |event| matches!(event, Event::Epoch { .. }),
+    ];
+    for when in moments {
+        let stop = AtomicBool::new(false);
+        let mut trainer = Trainer::start(config(&dir, &[]), &mut Silent).unwrap();
+        let outcome = trainer.run(&mut StopWhen { stop: &stop, when }, &stop).unwrap();
+        assert_eq!(outcome, Outcome::Interrupted);
+        let folder = trainer.folder().clone();
+        drop(trainer);
+
+        let mut trainer = Trainer::resume(folder.clone(), None, &mut Silent).unwrap();
+        trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
+        let resumed = remains(&folder);
+        assert!(resumed.0 == whole.0, "tensors differ");
+        assert_eq!((&resumed.1, &resumed.2), (&whole.1, &whole.2));
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint() {
+    let dir = workplace();
+    let wild = config(&dir, &["train.optimizer.lr=1e30"]);
+    let mut trainer = Trainer::start(wild, &mut Silent).unwrap();
+    let error = failure(trainer.run(&mut Silent, &AtomicBool::new(false)));
+    assert_eq!(error.kind(), ErrorKind::Diverged);
+    assert!(error.to_string().contains("no checkpoint was written before it"), "{error}");
+
+    let run = train(config(&dir, &["train.epochs=1"]));
+    let broken = run.last().model().unwrap();
+    let mut tensors: Vec<_> = broken.tensors.into_iter().collect();
+    let head = tensors.iter_mut().find(|(name, _)| name == "conv_head.bias").unwrap();
+    head.1 = (&head.1 / 0.0).unwrap();
+    let state = run.last().state().unwrap();
+    let mut card = broken.card;
+    card.config.train.epochs = 2;
+    let moments: Vec<_> = state.optimizer.into_iter().collect();
+    run.last().save(&card, &tensors, Some((&state.progress, &moments))).unwrap();
+    let mut trainer = Trainer::resume(run.clone(), None, &mut Silent).unwrap();
+    let error = failure(trainer.run(&mut Silent, &AtomicBool::new(false)));
+    assert!(matches!(&error, Error::Diverged { last_good: Some(_), .. }), "{error}");
+    assert!(error.to_string().contains("step 3 (epoch 2)"), "{error}");
+}
+
+#[test]
+fn a_run_can_start_from_another_runs_weights_and_train_the_head_alone() {
+    let dir = workplace();
+    let first = train(config(&dir, &["train.epochs=1"]));
+    // Three of the four classes: another head.
+    fs::rename(dir.path().join("data"), dir.path().join("all")).unwrap();
+    fs::create_dir(dir.path().join("data")).unwrap();
+    for class in ["globular", "reticular", "streaks"] {
+        fs::rename(dir.path().join("all").join(class), dir.path().join("data").join(class)).unwrap();
+    }
+
+    struct Notes(Vec<String>);
+    impl Observer for Notes {
+        fn event(&mut self, event: &Event<'_>) {
+            if let Event::Note(text) = event {
+                self.0.push((*text).to_owned());
+            }
+        }
+    }
+    let mut notes = Notes(Vec::new());
+    let init = format!("train.init={}", first.path().display());
+    let config = config(&dir, &[&init, "train.freeze.kind=all-but-head", "train.epochs=1"]);
+    let mut trainer = Trainer::start(config, &mut notes).unwrap();
+    assert!(notes.0.iter().any(|note| note.contains("its head was made for other classes")), "{:?}", notes.0);
+    trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
+
+    let before = Checkpoint::find(first.path()).unwrap().model().unwrap().tensors;
+    let after = trainer.folder().last().model().unwrap().tensors;
+    let same = |name: &str| {
+        before[name].flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            == after[name].flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    assert!(same("stages.0.0.conv.weight") && same("fu4.residual.conv3.conv.weight") && same("conv_norm.weight"));
+    assert_eq!(after["conv_head.weight"].dims(), [3, 32]);
+    let moments = trainer.folder().last().state().unwrap().optimizer;
+    assert!(moments.len() == 6 && moments.keys().all(|name| name.contains(".conv_head.")));
+}
+
+#[test]
+fn a_checkpoint_is_evaluated_on_its_split_and_refuses_other_classes() {
+    let dir = workplace();
+    let run = train(config(&dir, &["train.epochs=1"]));
+    let checkpoint = Checkpoint::find(run.path()).unwrap();
+    assert_eq!(checkpoint.path(), run.best().path());
+    let predictions = evaluate(&checkpoint, None, Split::Validation, &mut Silent).unwrap();
+    let record = fs::read_to_string(run.path().join("summary.csv")).unwrap();
+    let accuracy: f64 = record.trim().rsplit(',').next().unwrap().parse().unwrap();
+    let hits = predictions.predicted().iter().zip(predictions.truth()).filter(|(a, b)| a == b).count();
+    assert_eq!(hits as f64 / predictions.len() as f64, accuracy);
+    assert!(predictions.ids()[0].ends_with(".png"));
+
+    let other = dir.path().join("data/streaks");
+    fs::remove_dir_all(other).unwrap();
+    fs::remove_file(dir.path().join("data/manifest.csv")).unwrap();
+    let error = failure(evaluate(&checkpoint, None, Split::Test, &mut Silent));
+    assert_eq!(error.kind(), ErrorKind::Input);
+    assert!(error.to_string().contains("knows the 4 classes"), "{error}");
+}
+
+#[test]
+fn damaged_foreign_and_ill_fitting_checkpoints_are_refused() {
+    let dir = workplace();
+    let run = train(config(&dir, &["train.epochs=1"]));
+    let resume = |data: Option<&Path>| failure(Trainer::resume(run.clone(), data, &mut Silent));
+
+    pictures(&dir.path().join("other"), 8);
+    let error = resume(Some(&dir.path().join("other")));
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(error.to_string().contains("the seals differ"), "{error}");
+
+    let file: PathBuf = run.last().path().join("model.safetensors");
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let error = resume(None);
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(error.to_string().contains("cut off"), "{error}");
+    assert_eq!(fs::read(&file).unwrap().len(), whole.len() / 2, "nothing is overwritten");
+
+    fs::remove_file(run.last().path().join("checksums.b3")).unwrap();
+    assert_eq!(resume(None).kind(), ErrorKind::Input);
+
+    // `best` cannot be resumed, and says what it lacks.
+    let error = failure(run.best().state());
+    assert!(error.to_string().contains("holds no state.safetensors"), "{error}");
+}
+
+#[test]
+fn weights_of_another_network_and_class_counts_that_differ_are_refused_before_a_folder_is_made() {
+    let dir = workplace();
+    let run = train(config(&dir, &["train.epochs=1"]));
+    let init = format!("train.init={}", run.path().display());
+    let wide = config(&dir, &[&init, "model.dims=[16, 16, 32, 64]"]);
+    assert_eq!(failure(Trainer::start(wide, &mut Silent)).kind(), ErrorKind::Input);
+    let seven = config(&dir, &["model.classes=7"]);
+    let error = failure(Trainer::start(seven, &mut Silent)).to_string();
+    assert!(error.contains("model.classes: 7, but the data set has 4"), "{error}");
+    let alone = config(&dir, &["data.preprocessing.size=32", "train.batch=1"]);
+    let error = failure(Trainer::start(alone, &mut Silent)).to_string();
+    assert!(error.contains("train.batch: 1 leaves a batch of one"), "{error}");
+    assert_eq!(fs::read_dir(dir.path().join("runs")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_clipped_step_is_shorter() {
+    let dir = workplace();
+    let norm_of = |more: &[&str]| {
+        let run = train(config(&dir, more));
+        let moments = run.last().state().unwrap().optimizer;
+        let first = &moments["first_moment.conv_head.weight"];
+        first.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt()
+    };
+    let free = norm_of(&["train.epochs=1"]);
+    let clipped = norm_of(&["train.epochs=1", "train.clip_norm=0.01"]);
+    assert!(clipped < 0.011 && free > clipped, "{free} {clipped}");
+}
