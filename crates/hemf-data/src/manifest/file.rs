@@ -1,0 +1,146 @@
+//! The manifest as a file.
+
+use std::path::Path;
+
+use super::{Manifest, Row, TITLE};
+use crate::Error;
+
+const COLUMNS: [&str; 9] = ["path", "class", "split", "fold", "group", "width", "height", "bytes", "blake3"];
+
+impl Manifest {
+    /// Reads a manifest and checks its seal. The images themselves are not looked at: [`Self::verify`].
+    ///
+    /// # Errors
+    /// Not a manifest, a line that cannot be understood, or rows changed since it was written.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+        let stored = parse(path, &text)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let root = folder.join(&stored.source);
+        let manifest = Self::new(&root, stored.seed, &stored.rule, stored.rows).map_err(|error| Error::Manifest {
+            path: path.into(),
+            line: None,
+            reason: error.to_string(),
+        })?;
+        let broken = |what: String| Error::Seal { path: path.into(), what };
+        if manifest.rows.len() != stored.checks.len() {
+            let (now, then) = (manifest.rows.len(), stored.checks.len());
+            return Err(broken(format!("{now} rows, but {then} were sealed")));
+        }
+        for (i, (row, check)) in manifest.rows.iter().zip(&stored.checks).enumerate() {
+            if short(row) != *check {
+                return Err(broken(format!("row {} ({}) is not what was sealed", i + 1, row.path)));
+            }
+        }
+        if manifest.seal != stored.seal {
+            return Err(broken("seed, rule or seal is not what was sealed".into()));
+        }
+        Ok(manifest)
+    }
+
+    /// Writes the manifest: to a temporary name first, so that no half of it is ever seen.
+    ///
+    /// # Errors
+    /// The disk does not take it; whatever had the name is then still there.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
+        let text = self.to_text(&self.source_seen_from(folder)?);
+        let temporary = path.with_extension("csv.partial");
+        let written = std::fs::File::create(&temporary).and_then(|mut file| {
+            std::io::Write::write_all(&mut file, text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, path)
+        });
+        written.map_err(|error| {
+            let _ = std::fs::remove_file(&temporary);
+            Error::write(path)(error)
+        })
+    }
+
+    /// The image folder as a manifest in `folder` names it: relative when it lies in there.
+    fn source_seen_from(&self, folder: &Path) -> Result<String, Error> {
+        let real = |path: &Path| path.canonicalize().map_err(Error::read(path));
+        let (root, folder) = (real(&self.root)?, real(folder)?);
+        let source = match root.strip_prefix(&folder) {
+            Ok(below) if below.as_os_str().is_empty() => Path::new("."),
+            Ok(below) => below,
+            Err(_) => &root,
+        };
+        match source.to_str() {
+            Some(text) if !text.contains(['\n', '\r']) => Ok(text.to_string()),
+            _ => Err(Error::folder(&root, "the folder's name is not one line of UTF-8; rename it")),
+        }
+    }
+
+    fn to_text(&self, source: &str) -> String {
+        let mut writer = csv::WriterBuilder::new().comment(Some(b'#')).from_writer(Vec::new());
+        for row in &self.rows {
+            writer.serialize(row).expect("a row is text and numbers, and memory takes it");
+        }
+        let table = writer.into_inner().expect("memory takes it");
+        let table = String::from_utf8(table).expect("all fields are UTF-8");
+        let Self { seed, rule, seal, .. } = self;
+        let mut text =
+            format!("# {TITLE}\n# seed: {seed}\n# rule: {rule}\n# source: {source}\n# seal: {seal}\n{table}");
+        for (i, rows) in self.rows.chunks(16).enumerate() {
+            let checks: Vec<String> = rows.iter().map(short).collect();
+            let (first, last) = (16 * i + 1, 16 * i + rows.len());
+            text += &format!("# rows {first} to {last}: {}\n", checks.join(" "));
+        }
+        text
+    }
+}
+
+/// The first digits of a row's digest.
+fn short(row: &Row) -> String {
+    row.digest().to_hex()[..4].to_string()
+}
+
+/// A manifest file, read but not yet believed.
+struct Stored {
+    seed: u64,
+    rule: String,
+    source: String,
+    seal: String,
+    rows: Vec<Row>,
+    checks: Vec<String>,
+}
+
+fn parse(path: &Path, text: &str) -> Result<Stored, Error> {
+    let bad = |line: Option<u64>, reason: String| Error::Manifest { path: path.into(), line, reason };
+    let comment = |line: &str| line.strip_prefix('#').map(|rest| rest.trim().to_string());
+    let head: Vec<String> = text.lines().map_while(comment).collect();
+    if head.first().map(String::as_str) != Some(TITLE) {
+        return Err(bad(Some(1), format!("expected `# {TITLE}`: write a manifest with prepare")));
+    }
+    let field = |name: &str| {
+        let value = head.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.map(str::to_string).ok_or_else(|| bad(None, format!("no line `# {name}: ...`")))
+    };
+    let seed = field("seed")?;
+    let seed = seed.parse().map_err(|_| bad(None, format!("seed {seed:?} is not a whole number")))?;
+
+    // The check digits stand at the very end, below anything a path could contain.
+    let tail = text.lines().rev().map_while(|line| line.strip_prefix("# rows "));
+    let mut tail: Vec<&str> = tail.collect();
+    tail.reverse();
+    let digits = tail.iter().filter_map(|line| line.split_once(':'));
+    let checks = digits.flat_map(|(_, checks)| checks.split_whitespace().map(str::to_string)).collect();
+
+    let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(text.as_bytes());
+    let at = |error: csv::Error| bad(error.position().map(|p| p.line()), error.to_string());
+    let columns = reader.headers().map_err(at)?;
+    if columns.iter().ne(COLUMNS) {
+        let reason = format!("expected the columns {}", COLUMNS.join(","));
+        return Err(bad(Some(head.len() as u64 + 1), reason));
+    }
+    let mut rows = Vec::new();
+    for row in reader.deserialize() {
+        rows.push(row.map_err(at)?);
+    }
+    Ok(Stored { seed, rule: field("rule")?, source: field("source")?, seal: field("seal")?, rows, checks })
+}
