@@ -5,7 +5,7 @@
 //! fixed point. One pass goes along each axis, and the first rounds its result to 8 bits for the
 //! second. The bits depend on the order of the passes and of every operation below, so both are
 //! Pillow's (`src/libImaging/Resample.c`, release 13.0): horizontal first, unless the height shrinks
-//! by more than twice as many pixels as the width ([`vertical_first`]). Releases before 13 always went
+//! by more than twice as many pixels as the width ([`vertical_first`]). Older releases always went
 //! horizontal first; the two orders differ by a level here and there.
 
 use std::ops::Range;
