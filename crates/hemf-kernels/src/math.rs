@@ -51,7 +51,7 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn normal(x: f32) -> (f32, f32) {
     const P: [f32; 9] = [
-        1.691_880_0e-1,
+        1.691_88e-1,
         1.707_152_8e-1,
         1.483_388_2e-1,
         2.149_273_8e-1,

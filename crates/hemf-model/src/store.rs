@@ -72,7 +72,8 @@ impl ParamStore {
             let (found, expected) = (value.dims().to_vec(), var.dims().to_vec());
             return Err(Error::Shape { key: name.to_owned(), found, expected });
         }
-        Ok(var.set(&value.to_device(self.device())?.to_dtype(var.dtype())?.contiguous()?)?)
+        // A copy, since `value` may be a view of the variable itself, which candle refuses.
+        Ok(var.set(&value.to_device(self.device())?.to_dtype(var.dtype())?.copy()?)?)
     }
 
     fn get(&self, name: &str) -> Result<Var> {
