@@ -44,3 +44,20 @@ fn impossible_sizes_are_refused() {
         assert!(error.contains(text), "{error}");
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn any_geometry_matches_the_composed_form(
+        batch in 1usize..3, height in 1usize..9, width in 1usize..9, inputs in 1usize..5, outputs in 1usize..5,
+        k in 1usize..5, stride in 1usize..4, padding in 0usize..4,
+    ) {
+        let fits = height + 2 * padding >= k && width + 2 * padding >= k;
+        proptest::prop_assume!(fits);
+        let given = [random(&[batch, height, width, inputs], 1), random(&[outputs, inputs, k, k], 2), random(&[outputs], 3)];
+        let op = |t: &[Tensor]| conv2d(&t[0], &t[1], Some(&t[2]), stride, padding);
+        let oracle = |t: &[Tensor]| composed::conv2d(&t[0], &t[1], Some(&t[2]), stride, padding);
+        check("conv2d", &op, &oracle, &given, 3e-6);
+    }
+}
