@@ -44,8 +44,10 @@ mod pool;
 mod rotary;
 mod scale;
 pub mod simd;
+mod softmax;
 #[cfg(test)]
 mod testing;
+mod window_attention;
 
 pub use activation::{gelu, relu, sigmoid};
 pub use axis_attention::{Axis, axis_attention};
@@ -61,3 +63,4 @@ pub use linear::linear;
 pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max};
 pub use rotary::{RotaryTable, rotary};
 pub use scale::scale;
+pub use window_attention::{Windows, window_attention};

@@ -1,12 +1,12 @@
 //! One task per line; in it, head by head: scores, softmax and product, on n x n values that stay in the cache.
 //!
-//! The scores are held transposed, one row per j: then the softmax, which runs over j, is element by element along the
-//! rows, and needs no sum across a vector.
+//! The scores are held transposed, one row per j.
 
 use super::Axis;
 use crate::matmul::{Into, Mat, matmul_here};
 use crate::parallel::Scattered;
 use crate::simd::multiversion;
+use crate::softmax::{softmax_gradient_of_columns, softmax_of_columns};
 use rayon::prelude::*;
 
 /// Where the lines of a map lie in memory.
@@ -85,7 +85,7 @@ pub(super) fn backward(q: &[f32], k: &[f32], v: &[f32], g: &[f32], decay: &[f32]
             matmul_here(Mat::new(&weights, n, n), g, &mut product, Into::Fresh);
             lines.put(&dv, at, d, &product);
             matmul_here(v, g.t(), &mut change, Into::Fresh);
-            softmax_gradient(&weights, &mut change, n);
+            softmax_gradient_of_columns(&weights, &mut change, n);
             matmul_here(Mat::new(&change, n, n).t(), k, &mut product, Into::Fresh);
             lines.put(&dq, at, d, &product);
             matmul_here(Mat::new(&change, n, n), q, &mut product, Into::Fresh);
@@ -98,44 +98,16 @@ pub(super) fn backward(q: &[f32], k: &[f32], v: &[f32], g: &[f32], decay: &[f32]
 /// The attention of one line and head, transposed.
 fn attend(q: Mat, k: Mat, decay: f32, n: usize, weights: &mut [f32]) {
     matmul_here(k, q.t(), weights, Into::Fresh);
-    decayed_softmax(weights, n, decay);
+    add_decay(weights, n, decay);
+    softmax_of_columns(weights, n);
 }
 
 multiversion! {
-    /// Adds the decay to the transposed scores (a row per j) and turns each column into its softmax.
-    fn decayed_softmax(scores: &mut [f32], n: usize, decay: f32) {
-        let (mut largest, mut sum) = (vec![f32::NEG_INFINITY; n], vec![0f32; n]);
+    /// Adds the decay to the transposed scores, a row per j.
+    fn add_decay(scores: &mut [f32], n: usize, decay: f32) {
         for (j, row) in scores.chunks_exact_mut(n).enumerate() {
-            for (i, (s, m)) in row.iter_mut().zip(&mut largest).enumerate() {
+            for (i, s) in row.iter_mut().enumerate() {
                 *s += decay * (i as i32 - j as i32).abs() as f32;
-                *m = m.max(*s);
-            }
-        }
-        for row in scores.chunks_exact_mut(n) {
-            for ((s, m), sum) in row.iter_mut().zip(&largest).zip(&mut sum) {
-                *s = crate::math::exp(*s - m);
-                *sum += *s;
-            }
-        }
-        sum.iter_mut().for_each(|sum| *sum = 1.0 / *sum);
-        for row in scores.chunks_exact_mut(n) {
-            row.iter_mut().zip(&sum).for_each(|(s, inverse)| *s *= inverse);
-        }
-    }
-}
-
-multiversion! {
-    /// From the gradient of the transposed attention to that of the scores, in place.
-    fn softmax_gradient(weights: &[f32], change: &mut [f32], n: usize) {
-        let mut sum = vec![0f32; n];
-        for (row, weights) in change.chunks_exact(n).zip(weights.chunks_exact(n)) {
-            for ((sum, c), w) in sum.iter_mut().zip(row).zip(weights) {
-                *sum += c * w;
-            }
-        }
-        for (row, weights) in change.chunks_exact_mut(n).zip(weights.chunks_exact(n)) {
-            for ((c, w), sum) in row.iter_mut().zip(weights).zip(&sum) {
-                *c = w * (*c - sum);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Two or three maps side by side along the channels.
+//! Two to four maps side by side along the channels.
 //!
 //! The gradient of each is its part of the gradient of the whole.
 
@@ -9,9 +9,9 @@ mod tests;
 use crate::host::{self, host, native, rows_of, tensor};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
 
-/// (..., C1), (..., C2) [, (..., C3)] -> (..., C1 + C2 [+ C3]).
+/// (..., C1), (..., C2) and up to two more -> (..., C1 + C2 ...).
 ///
-/// Fails for other than two or three maps, or when they differ in anything but the last dimension.
+/// Fails for other than two to four maps, or when they differ in anything but the last dimension.
 pub fn concat(maps: &[&Tensor]) -> Result<Tensor> {
     let leading = |t: &Tensor| t.dims().split_last().map(|(_, leading)| leading.to_vec());
     if maps.windows(2).any(|pair| leading(pair[0]) != leading(pair[1])) {
@@ -22,7 +22,9 @@ pub fn concat(maps: &[&Tensor]) -> Result<Tensor> {
         [a, ..] if !native(a) => Tensor::cat(maps, D::Minus1),
         [a, b] => a.contiguous()?.apply_op2(&b.contiguous()?, Concat),
         [a, b, c] => a.contiguous()?.apply_op3(&b.contiguous()?, &c.contiguous()?, Concat),
-        _ => bail!("concat: two or three maps, not {}", maps.len()),
+        // Candle's own operations take three tensors at most.
+        [a, b, c, d] => concat(&[&concat(&[a, b])?, &concat(&[c, d])?]),
+        _ => bail!("concat: two to four maps, not {}", maps.len()),
     }
 }
 

@@ -3,7 +3,12 @@ use crate::testing::{check, random};
 
 #[test]
 fn matches_candle() {
-    for (leading, widths) in [(vec![1], vec![1, 1]), (vec![2, 3, 5], vec![4, 7, 1]), (vec![900], vec![33, 96])] {
+    for (leading, widths) in [
+        (vec![1], vec![1, 1]),
+        (vec![2, 3, 5], vec![4, 7, 1]),
+        (vec![900], vec![33, 96]),
+        (vec![7, 2], vec![3, 1, 5, 2]),
+    ] {
         let given: Vec<Tensor> =
             widths.iter().map(|w| random(&[leading.clone(), vec![*w]].concat(), *w as u64)).collect();
         let op = |t: &[Tensor]| concat(&t.iter().collect::<Vec<_>>());
