@@ -104,8 +104,8 @@ pub(crate) struct Prepare {
     split: RuleName,
 
     /// Shares of training, validation and test images for --split stratified
-    #[arg(long, value_name = "T,V,T", value_delimiter = ',', num_args = 3, default_value = "0.7,0.15,0.15")]
-    ratio: Vec<f64>,
+    #[arg(long, value_name = "T,V,T", value_parser = ratio, default_value = "0.7,0.15,0.15")]
+    ratio: [f64; 3],
 
     /// 1 or 2, for --split kvasir
     #[arg(long, default_value_t = 1)]
@@ -167,6 +167,13 @@ enum RuleName {
     Covid19Ct,
     /// Folders training_set, validation_set, test_set (or train, val, test)
     Folders,
+}
+
+/// Three numbers between commas.
+fn ratio(text: &str) -> Result<[f64; 3], String> {
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(str::parse).collect();
+    let numbers = numbers.map_err(|error| error.to_string())?;
+    numbers.try_into().map_err(|_| "expected three shares, such as 0.7,0.15,0.15".to_owned())
 }
 
 impl Set {

@@ -1,0 +1,323 @@
+//! The real binary, end to end, on a few pictures; every kind of bad input with its message and exit code.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use hemf_train::{Layer, RunConfig, Silent, quickstart};
+use tempfile::TempDir;
+
+/// A folder to work in, with `data/` (a few pictures in class folders) and `tiny.yaml`.
+struct Place(TempDir);
+
+/// What a command said.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+const TINY: &str = "
+model: {dims: [16, 16, 32, 32], elf_depths: [1, 1, 1, 1], egf_depths: [1, 1, 1, 1]}
+data: {path: data, preprocessing: {size: 64}}
+train: {epochs: 2, batch: 8}
+output: {name: tiny}
+";
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        let spec = hemf_data::quickstart::Spec { per_class: 8, size: 64, seed: 7 };
+        hemf_data::quickstart::generate(&place.path("data"), &spec).unwrap();
+        fs::remove_file(place.path("data/manifest.csv")).unwrap();
+        fs::write(place.path("tiny.yaml"), TINY).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hemf"));
+        command.args(arguments).current_dir(self.0.path()).env_remove("RUST_BACKTRACE");
+        command
+    }
+
+    fn hemf(&self, arguments: &[&str]) -> Said {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Must end with `code` and one line of error that contains all of `words`.
+    fn refuses(&self, arguments: &[&str], code: i32, words: &[&str]) {
+        let said = self.hemf(arguments);
+        assert_eq!(said.code, Some(code), "{arguments:?}: {}", said.err);
+        assert_eq!(said.out, "", "{arguments:?}");
+        let error = said.err.lines().last().unwrap();
+        assert!(code == 2 || error.starts_with("error: "), "{arguments:?}: {}", said.err);
+        for word in words {
+            assert!(said.err.contains(word), "{arguments:?}: no {word:?} in: {}", said.err);
+        }
+    }
+}
+
+fn json(said: &Said) -> serde_json::Value {
+    serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}", said.out))
+}
+
+#[test]
+fn prepare_train_resume_and_evaluate() {
+    let place = Place::new();
+    let said = place.hemf(&["prepare", "data", "--out", "list.csv", "--ratio", "0.5,0.25,0.25"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(
+        said.out.starts_with("class") && said.out.contains("streaks            4           2        2"),
+        "{}",
+        said.out
+    );
+    let counts = json(&place.hemf(&["prepare", "data", "--out", "list.csv", "--json", "--ratio", "0.5,0.25,0.25"]));
+    assert_eq!(counts["images"]["train"], serde_json::json!([4, 4, 4, 4]));
+
+    let said = place.hemf(&["train", "tiny.yaml", "--data", "list.csv", "--epochs", "1", "--json"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("epoch   1/1") && !said.err.contains('\u{1b}'), "{}", said.err);
+    let result = json(&said);
+    assert_eq!((&result["run"], &result["steps"]), (&"runs/tiny".into(), &2.into()));
+    for file in [
+        "config.yaml",
+        "log.jsonl",
+        "summary.csv",
+        "learning_curves.svg",
+        "checkpoints/last/state.safetensors",
+        "checkpoints/best/model.safetensors",
+    ] {
+        assert!(place.path("runs/tiny").join(file).is_file(), "{file}");
+    }
+
+    // A finished run has nothing left to do; another one takes another name.
+    assert_eq!(place.hemf(&["train", "--resume", "runs/tiny"]).code, Some(0));
+    let said = place.hemf(&["train", "tiny.yaml", "--data", "list.csv"]);
+    assert!(said.out.contains("runs/tiny-2") && said.err.contains("next: hemf eval runs/tiny-2"), "{}", said.err);
+
+    let said = place.hemf(&["eval"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("runs/tiny-2/checkpoints/best") && said.out.contains("macro avg"), "{}", said.err);
+    for file in ["report.json", "predictions.csv", "confusion_matrix.svg", "confusion_matrix.png", "roc.svg", "roc.png"]
+    {
+        assert!(place.path("runs/tiny-2/report").join(file).is_file(), "{file}");
+    }
+    let report = json(&place.hemf(&["eval", "runs/tiny", "--split", "validation", "--json", "--threads", "1"]));
+    assert_eq!(report["samples"], 8);
+    assert!(place.path("runs/tiny/report-validation/report.json").is_file());
+    let best = result["best"]["accuracy"].as_f64().unwrap();
+    assert_eq!(report["accuracy"].as_f64().unwrap(), best);
+}
+
+#[test]
+fn a_folder_of_images_is_prepared_on_the_spot_and_left_as_it_is() {
+    let place = Place::new();
+    let said = place.hemf(&["train", "tiny.yaml", "--epochs", "1"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(place.path("runs/tiny/manifest.csv").is_file() && !place.path("data/manifest.csv").exists());
+    assert_eq!(place.hemf(&["eval"]).code, Some(0));
+}
+
+#[test]
+fn results_do_not_depend_on_threads() {
+    let place = Place::new();
+    let weights = |threads: &str| {
+        let folder = format!("runs-{threads}");
+        let arguments = ["train", "tiny.yaml", "--epochs", "1", "--out", &folder, "--threads", threads];
+        let said = place.hemf(&arguments);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let summary = fs::read_to_string(place.path(&folder).join("tiny/summary.csv")).unwrap();
+        let file = fs::read(place.path(&folder).join("tiny/checkpoints/last/state.safetensors")).unwrap();
+        (summary, file)
+    };
+    let one = weights("1");
+    assert!(one == weights("2") && one == weights("5"));
+}
+
+#[test]
+fn config_prints_what_will_be_used() {
+    let place = Place::new();
+    let said = place.hemf(&["config", "tiny.yaml", "--set", "train.epochs=7"]);
+    assert!(said.out.contains("epochs: 7") && said.out.contains("weight_decay: 0.01"), "{}", said.out);
+    fs::write(place.path("printed.yaml"), &said.out).unwrap();
+    assert_eq!(place.hemf(&["config", "printed.yaml"]).out, said.out);
+    assert_eq!(json(&place.hemf(&["config", "--json"]))["train"]["batch"], 32);
+}
+
+#[test]
+fn the_command_line_itself() {
+    let place = Place::new();
+    let said = place.hemf(&["--help"]);
+    assert!(said.code == Some(0) && said.out.contains("Usage: hemf "), "{}", said.out);
+    for (name, help) in [("train", "Teach a network"), ("eval", "Measure how well"), ("prepare", "List the images")] {
+        assert!(said.out.lines().any(|line| line.trim().starts_with(name) && line.contains(help)), "{name}");
+    }
+    place.refuses(&[], 2, &["Usage"]);
+    place.refuses(&["trian"], 2, &["'train'"]);
+    place.refuses(&["train", "--epochs", "many"], 2, &["--epochs"]);
+    place.refuses(&["train", "tiny.yaml", "--resume", "runs/tiny"], 2, &["cannot be used with"]);
+    place.refuses(&["prepare", "data", "--ratio", "0.5,0.5"], 2, &["expected three shares"]);
+    place.refuses(&["eval", "--device", "cuda"], 2, &["cuda", "cpu"]);
+}
+
+#[test]
+fn bad_configurations() {
+    let place = Place::new();
+    fs::write(place.path("slip.yaml"), "base: tiny.yaml\ntrain: {epocs: 3}").unwrap();
+    place.refuses(&["train", "slip.yaml"], 3, &["slip.yaml: train.epocs: unknown key; did you mean \"epochs\"?"]);
+    place.refuses(&["train", "none.yaml"], 3, &["none.yaml", "cannot read"]);
+    place.refuses(&["train", "tiny.yaml", "--epochs", "0"], 3, &["--epochs 0: train.epochs: 0 is below 1"]);
+    place.refuses(&["config", "--set", "model.heads"], 3, &["expected key.path=value"]);
+    place.refuses(
+        &["train", "tiny.yaml", "--set", "model.classes=7"],
+        3,
+        &["model.classes: 7, but the data set has 4"],
+    );
+    assert!(!place.path("runs").exists(), "nothing is written for a run that cannot start");
+}
+
+#[test]
+fn bad_data() {
+    let place = Place::new();
+    place.refuses(&["prepare", "nowhere"], 3, &["nowhere"]);
+    fs::create_dir(place.path("data/empty")).unwrap();
+    place.refuses(&["prepare", "data"], 3, &["empty"]);
+    fs::remove_dir(place.path("data/empty")).unwrap();
+
+    let picture = place.path("data/streaks/streaks_0000.png");
+    let whole = fs::read(&picture).unwrap();
+    fs::write(&picture, "this is no picture").unwrap();
+    place.refuses(&["prepare", "data"], 3, &["streaks_0000.png"]);
+    fs::write(&picture, &whole[..whole.len() / 2]).unwrap();
+    place.refuses(&["train", "tiny.yaml"], 3, &["streaks_0000.png"]);
+    assert!(!place.path("data/manifest.csv").exists() && !place.path("runs").exists());
+    fs::write(&picture, &whole).unwrap();
+
+    fs::create_dir(place.path("flat")).unwrap();
+    fs::copy(&picture, place.path("flat/a.png")).unwrap();
+    place.refuses(&["prepare", "flat"], 3, &["flat"]);
+
+    assert_eq!(place.hemf(&["prepare", "data"]).code, Some(0));
+    let manifest = place.path("data/manifest.csv");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replacen(",train,", ",test,", 1)).unwrap();
+    place.refuses(&["train", "tiny.yaml"], 4, &["manifest.csv", "changed"]);
+}
+
+#[test]
+fn bad_checkpoints() {
+    let place = Place::new();
+    place.refuses(&["eval"], 3, &["runs", "train one first"]);
+    place.refuses(&["eval", "data"], 3, &["holds no checkpoint"]);
+    place.refuses(&["train", "--resume", "data"], 3, &["is no run folder"]);
+    assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1"]).code, Some(0));
+
+    let spare = place.path("spare");
+    fs::create_dir(&spare).unwrap();
+    for class in ["globular", "streaks"] {
+        copy_folder(&place.path("data").join(class), &spare.join(class));
+    }
+    place.refuses(&["eval", "--data", "spare"], 3, &["knows the 4 classes", "the 2 classes"]);
+
+    let best = place.path("runs/tiny/checkpoints/best/model.safetensors");
+    let whole = fs::read(&best).unwrap();
+    fs::write(&best, &whole[..whole.len() - 100]).unwrap();
+    place.refuses(&["eval"], 4, &["best/model.safetensors", "cut off"]);
+    let last = place.path("runs/tiny/checkpoints/last/state.safetensors");
+    let mut bytes = fs::read(&last).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&last, &bytes).unwrap();
+    place.refuses(&["train", "--resume", "runs/tiny"], 4, &["state.safetensors", "checksum"]);
+    assert_eq!(fs::read(&last).unwrap(), bytes, "nothing is overwritten");
+    fs::write(place.path("odd.safetensors"), "no tensors").unwrap();
+    place.refuses(&["train", "tiny.yaml", "--set", "train.init=odd.safetensors"], 3, &["odd.safetensors"]);
+}
+
+#[test]
+fn a_run_that_diverges_says_where() {
+    let place = Place::new();
+    let arguments = ["train", "tiny.yaml", "--set", "train.optimizer.lr=1e30"];
+    place.refuses(&arguments, 6, &["the loss is", "at step", "no checkpoint was written before it"]);
+}
+
+/// A limit on the size of files stands in for a full disk: writing fails in the same place, with another reason.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_takes_no_more() {
+    let place = Place::new();
+    assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1"]).code, Some(0));
+    let limited = |arguments: &str| -> Said {
+        let script = format!("trap '' XFSZ; ulimit -f 200; exec {} {arguments}", env!("CARGO_BIN_EXE_hemf"));
+        Command::new("sh").args(["-c", &script]).current_dir(place.0.path()).output().unwrap().into()
+    };
+    let said = limited("train tiny.yaml");
+    assert_eq!(said.code, Some(7), "{}", said.err);
+    assert!(said.err.contains("error: cannot write runs/tiny-2/checkpoints/"), "{}", said.err);
+    let left: Vec<_> = fs::read_dir(place.path("runs/tiny-2/checkpoints")).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(place.hemf(&["eval", "runs/tiny"]).code, Some(0), "what was there is whole");
+}
+
+/// Ctrl-C finishes the step and saves; the run then goes on to the same end.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_saves_and_the_run_goes_on() {
+    let place = Place::new();
+    let mut child = place.command(&["train", "tiny.yaml", "--epochs", "400"]).stderr(Stdio::piped()).spawn().unwrap();
+    let summary = place.path("runs/tiny/summary.csv");
+    let begun = Instant::now();
+    while fs::read_to_string(&summary).map_or(0, |text| text.lines().count()) < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "training does not get under way");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let interrupt = format!("kill -INT {}", child.id());
+    assert!(Command::new("sh").args(["-c", &interrupt]).status().unwrap().success());
+    let code = child.wait().unwrap().code();
+    let said: Said = Said::from(child.wait_with_output().unwrap());
+    assert_eq!(code, Some(130), "{}", said.err);
+    assert!(said.err.contains("hemf train --resume runs/tiny"), "{}", said.err);
+
+    let mut child = place.command(&["train", "--resume", "runs/tiny"]).stderr(Stdio::null()).spawn().unwrap();
+    let before = fs::read_to_string(&summary).unwrap().lines().count();
+    while fs::read_to_string(&summary).unwrap().lines().count() <= before {
+        assert!(child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn the_quick_start_needs_nothing() {
+    // Its own pictures and epochs take minutes: this checks that its configuration and data fit each other.
+    let place = Place::new();
+    let data = Layer::path("test", "data.path", &place.path("data"));
+    let config: RunConfig = quickstart(&[data], &mut Silent).unwrap();
+    assert_eq!(config.output.name, "quickstart");
+    let arguments = ["train", "--data", "data", "--epochs", "1", "--json"];
+    let said = place.hemf(&arguments);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(json(&said)["run"], "runs/quickstart");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
