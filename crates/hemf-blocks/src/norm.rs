@@ -3,26 +3,34 @@ use candle_core::{DType, Result, Tensor, Var, bail};
 use candle_nn::{Init, VarBuilder};
 use hemf_kernels::ChannelStats;
 
-/// Layer norm over the channels of each pixel, eps 1e-6: *weight* and *bias* (C).
+/// Layer norm over the channels of each pixel: *weight* and *bias* (C).
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
     weight: Tensor,
     bias: Tensor,
+    eps: f64,
 }
 
 impl LayerNorm {
-    const EPS: f64 = 1e-6;
-
-    /// Starts as weight 1, bias 0.
+    /// With eps 1e-6; starts as weight 1, bias 0.
     pub fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
+        Self::with_eps(channels, 1e-6, vb)
+    }
+
+    /// With PyTorch's own eps, 1e-5: where CAME's global branch has left it at that.
+    pub fn of_tokens(channels: usize, vb: VarBuilder) -> Result<Self> {
+        Self::with_eps(channels, 1e-5, vb)
+    }
+
+    fn with_eps(channels: usize, eps: f64, vb: VarBuilder) -> Result<Self> {
         let weight = vb.get_with_hints(channels, "weight", Init::Const(1.0))?;
         let bias = vb.get_with_hints(channels, "bias", Init::Const(0.0))?;
-        Ok(Self { weight, bias })
+        Ok(Self { weight, bias, eps })
     }
 
     /// (..., C) -> (..., C)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        hemf_kernels::layer_norm(x, &self.weight, &self.bias, Self::EPS)
+        hemf_kernels::layer_norm(x, &self.weight, &self.bias, self.eps)
     }
 }
 

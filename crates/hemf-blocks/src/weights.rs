@@ -48,6 +48,12 @@ impl Linear {
         Ok(Self { weight, bias: Some(bias) })
     }
 
+    /// *weight* (O, I) alone.
+    pub fn no_bias(inputs: usize, outputs: usize, initial: Initial, vb: VarBuilder) -> Result<Self> {
+        let weight = vb.get_with_hints((outputs, inputs), "weight", initial.weight(0.02, inputs))?;
+        Ok(Self { weight, bias: None })
+    }
+
     /// (..., I) -> (..., O)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         hemf_kernels::linear(x, &self.weight, self.bias.as_ref())
