@@ -30,6 +30,14 @@ pub enum Error {
         /// The model's shape.
         expected: Vec<usize>,
     },
+    /// Two names of one weight with different values.
+    #[error("weights {key} and {second}: the network has one tensor for both, but in the file they differ")]
+    Copies {
+        /// The name of the weight.
+        key: String,
+        /// Its second name.
+        second: String,
+    },
     /// A weight file that cannot be read.
     #[error("{path}: {message}")]
     File {

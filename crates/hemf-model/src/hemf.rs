@@ -1,7 +1,8 @@
-use crate::{Classifier, Error, HemfConfig, ModelConfig};
+use crate::stages::{Enter, Head, channels_last, rising_drop_path};
+use crate::{Classifier, Error, HemfConfig, Stages};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use hemf_blocks::{Downsample, Egf, Elf, Hef, HefConfig, Initial, LayerNorm, Linear, Mode, Stem};
+use hemf_blocks::{Egf, Elf, Hef, HefConfig, Mode};
 
 /// HEMF: a local branch of ELF blocks and a global branch of EGF blocks read the image side by side, and HEF blocks fuse
 /// them stage by stage.
@@ -14,8 +15,7 @@ use hemf_blocks::{Downsample, Egf, Elf, Hef, HefConfig, Initial, LayerNorm, Line
 /// ```
 pub struct Hemf {
     stages: Vec<Stage>,
-    conv_norm: LayerNorm,
-    conv_head: Linear,
+    head: Head,
 }
 
 /// What stage i of both branches and of the fusion is made of.
@@ -27,39 +27,19 @@ struct Stage {
     fusion: Hef,
 }
 
-/// How a branch comes to the size of a stage.
-enum Enter {
-    Stem(Stem),
-    Down(Downsample),
-}
-
-/// The maps after each stage, (B, H, W, C), and the logits (B, classes).
-pub struct Stages {
-    /// After the ELF blocks.
-    pub local: Vec<Tensor>,
-    /// After the EGF block.
-    pub global: Vec<Tensor>,
-    /// After the HEF block.
-    pub fused: Vec<Tensor>,
-    /// What the head makes of the last fused map.
-    pub logits: Tensor,
-}
-
 impl Hemf {
     /// *downsample_layers*, *downsample_layers2*, *stages*, *stages2*, *fu1* to *fu4*, *conv_norm*, *conv_head*.
     pub fn new(config: &HemfConfig, vb: VarBuilder) -> std::result::Result<Self, Error> {
-        let classes = ModelConfig::checked(config)?;
+        let classes = config.checked()?;
         Ok(Self {
             stages: (0..4).map(|i| Stage::new(config, i, &vb)).collect::<Result<_>>()?,
-            conv_norm: LayerNorm::new(config.dims[3], vb.pp("conv_norm"))?,
-            conv_head: Linear::new(config.dims[3], classes, Initial::Branch, vb.pp("conv_head"))?,
+            head: Head::new(config.dims[3], classes, &vb)?,
         })
     }
 
     /// Images (B, channels, H, W) -> the maps of every stage and the logits.
     pub fn forward_stages(&self, images: &Tensor, mode: Mode) -> Result<Stages> {
-        // The one change of layout: channels go last, and stay there.
-        let images = images.permute((0, 2, 3, 1))?.contiguous()?;
+        let images = channels_last(images)?;
         let (mut local, mut global, mut fused) = (vec![], vec![], vec![]);
         for stage in &self.stages {
             let mut l = stage.enter_local.forward(local.last().unwrap_or(&images))?;
@@ -72,9 +52,8 @@ impl Hemf {
             global.push(g);
             fused.push(f);
         }
-        let pooled = hemf_kernels::pixel_mean(&fused[3])?;
-        let logits = self.conv_head.forward(&self.conv_norm.forward(&pooled)?)?;
-        Ok(Stages { local, global, fused, logits })
+        let logits = self.head.forward(&fused[3])?;
+        Ok(Stages { local, global, external: vec![], fused, logits })
     }
 }
 
@@ -87,14 +66,10 @@ impl Classifier for Hemf {
 impl Stage {
     fn new(config: &HemfConfig, i: usize, vb: &VarBuilder) -> Result<Self> {
         let c = config.dims[i];
-        let enter = |branch: &str| -> Result<Enter> {
-            let vb = vb.pp(branch).pp(i);
-            Ok(match i {
-                0 => Enter::Stem(Stem::new(config.in_channels, c, vb)?),
-                _ => Enter::Down(Downsample::new(config.dims[i - 1], c, vb)?),
-            })
+        let enter = |branch: &str| Enter::new(config.in_channels, &config.dims, i, vb.pp(branch).pp(i));
+        let elf = |j: usize| {
+            Elf::new(c, rising_drop_path(config.drop_path, &config.elf_depths, i, j), vb.pp("stages").pp(i).pp(j))
         };
-        let elf = |j: usize| Elf::new(c, drop_path(config, i, j), vb.pp("stages").pp(i).pp(j));
         Ok(Self {
             enter_local: enter("downsample_layers")?,
             enter_global: enter("downsample_layers2")?,
@@ -103,22 +78,6 @@ impl Stage {
             fusion: Hef::new(fusion(config, i, i > 0), vb.pp(format!("fu{}", i + 1)))?,
         })
     }
-}
-
-impl Enter {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Stem(stem) => stem.forward(x),
-            Self::Down(down) => down.forward(x),
-        }
-    }
-}
-
-/// The rate of ELF block j of stage i: linear from 0 at the first block to the configured one at the last.
-fn drop_path(config: &HemfConfig, i: usize, j: usize) -> f64 {
-    let last = config.elf_depths.iter().sum::<usize>().saturating_sub(1).max(1);
-    let at = config.elf_depths[..i].iter().sum::<usize>() + j;
-    config.drop_path * at as f64 / last as f64
 }
 
 fn fusion(config: &HemfConfig, i: usize, previous: bool) -> HefConfig {
@@ -141,17 +100,4 @@ pub(crate) fn build_dead(config: &HemfConfig, vb: VarBuilder) -> Result<()> {
         Hef::build_mix(fusion(config, i, i == 0), vb.pp(format!("fu{}", i + 1)))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn drop_path_rises_linearly_over_all_blocks() {
-        let config = HemfConfig { drop_path: 0.3, ..HemfConfig::default() };
-        assert_eq!(drop_path(&config, 0, 0), 0.0);
-        assert!((drop_path(&config, 1, 1) - 0.3 * 5.0 / 15.0).abs() < 1e-12);
-        assert!((drop_path(&config, 3, 3) - 0.3).abs() < 1e-12);
-    }
 }

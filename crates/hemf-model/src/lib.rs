@@ -1,4 +1,4 @@
-//! The networks: HEMF with its configuration and presets, the store of its parameters, and weight files in and out.
+//! The networks: HEMF and CAME with their configuration and presets, the store of its parameters, and weight files in and out.
 //!
 //! A model is built from a [`VarBuilder`](candle_nn::VarBuilder). For training that comes from a [`ParamStore`]: named,
 //! ordered, seeded variables. Names and shapes are those of the published PyTorch code, in every file that is read or
@@ -21,19 +21,23 @@
 //! # }
 //! ```
 
+mod came;
 mod config;
 mod draw;
 mod error;
 mod hemf;
+mod stages;
 mod store;
 mod weights;
 
-pub use config::{HemfConfig, ModelConfig};
+pub use came::Came;
+pub use config::{CameConfig, HemfConfig, ModelConfig};
 pub use error::Error;
-pub use hemf::{Hemf, Stages};
+pub use hemf::Hemf;
 pub use hemf_blocks::Mode;
+pub use stages::Stages;
 pub use store::ParamStore;
-pub use weights::{LoadReport, load_weights, read_weights, write_weights};
+pub use weights::{LoadReport, load_weights, published_state, read_weights, write_weights};
 
 use candle_core::{Result, Tensor};
 

@@ -10,36 +10,47 @@ pub struct LoadReport {
     pub loaded: usize,
     /// Tensors of the model that the file lacks; they keep their values.
     pub missing: Vec<String>,
-    /// Tensors of the file that the published code builds but never uses; they were skipped.
+    /// Tensors of the file that the published code builds but never uses, constants that are computed here, and second
+    /// copies of a tensor; they were skipped.
     pub dead: Vec<String>,
     /// Tensors of the file that this model does not know; they were skipped.
     pub unexpected: Vec<String>,
 }
 
-/// Sets the model's tensors by name. A shape that differs is an error, and then nothing was set.
+/// Sets the model's tensors by name; where the published code has two names for one tensor, by either. A shape that
+/// differs is an error, as are two copies of one tensor that do, and then nothing was set.
 pub fn load_weights(
     store: &ParamStore,
     config: &ModelConfig,
     weights: &HashMap<String, Tensor>,
 ) -> Result<LoadReport, Error> {
     let state = store.state();
+    let mut values = vec![];
     for (name, tensor) in &state {
-        if let Some(found) = weights.get(name).filter(|found| found.dims() != tensor.dims()) {
+        let value = find(weights, config, name)?;
+        if let Some(found) = value.filter(|found| found.dims() != tensor.dims()) {
             let (found, expected) = (found.dims().to_vec(), tensor.dims().to_vec());
             return Err(Error::Shape { key: name.clone(), found, expected });
         }
+        values.push(value);
     }
-    let dead: HashSet<String> = dead_weights(config)?.into_iter().map(|(name, _)| name).collect();
     let known: HashSet<&String> = state.iter().map(|(name, _)| name).collect();
+    let seconds: HashMap<String, &String> =
+        known.iter().filter_map(|name| Some((config.second_name(name)?, *name))).collect();
+    let dead: HashSet<String> = dead_weights(config)?.into_iter().map(|(name, _)| name).collect();
     let mut report = LoadReport::default();
     let mut others: Vec<&String> = weights.keys().filter(|name| !known.contains(name)).collect();
     others.sort();
     for name in others {
-        let list = if dead.contains(name) { &mut report.dead } else { &mut report.unexpected };
+        let list = match seconds.get(name) {
+            Some(first) if !weights.contains_key(*first) => continue, // taken in its place
+            None if !dead.contains(name) => &mut report.unexpected,
+            _ => &mut report.dead,
+        };
         list.push(name.clone());
     }
-    for (name, _) in &state {
-        match weights.get(name) {
+    for ((name, _), value) in state.iter().zip(values) {
+        match value {
             Some(value) => {
                 store.set(name, value)?;
                 report.loaded += 1;
@@ -48,6 +59,23 @@ pub fn load_weights(
         }
     }
     Ok(report)
+}
+
+/// A tensor of the file under its name, or under its second one.
+fn find<'a>(
+    weights: &'a HashMap<String, Tensor>,
+    config: &ModelConfig,
+    name: &str,
+) -> Result<Option<&'a Tensor>, Error> {
+    let Some(second) = config.second_name(name) else { return Ok(weights.get(name)) };
+    let (Some(a), Some(b)) = (weights.get(name), weights.get(&second)) else {
+        return Ok(weights.get(name).or(weights.get(&second)));
+    };
+    let values = |t: &Tensor| t.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>();
+    if a.dims() != b.dims() || values(a)? != values(b)? {
+        return Err(Error::Copies { key: name.to_owned(), second });
+    }
+    Ok(Some(a))
 }
 
 /// Reads a state dict: `.safetensors`, or PyTorch's `.pth`/`.pt`, plain or under `state_dict`, `net` or `model`.
@@ -89,15 +117,23 @@ fn read_pickle(path: &Path) -> candle_core::Result<HashMap<String, Tensor>> {
     Ok(HashMap::new())
 }
 
-/// Writes the model's tensors as `.safetensors` under the published names, in PyTorch's shapes. `dead` adds the tensors
-/// that the published code builds but never uses, at their initial values: it loads such a file strictly.
+/// Everything that a file of the published code holds, which loads such a file strictly: the model's tensors, those that
+/// it builds but never uses at their initial values, and those that it has two names for a second time.
+pub fn published_state(store: &ParamStore, config: &ModelConfig) -> Result<Vec<(String, Tensor)>, Error> {
+    let mut tensors = store.state();
+    let seconds: Vec<_> = tensors.iter().filter_map(|(name, t)| Some((config.second_name(name)?, t.clone()))).collect();
+    tensors.extend(dead_weights(config)?);
+    tensors.extend(seconds);
+    Ok(tensors)
+}
+
+/// Writes the model's tensors as `.safetensors` under the published names, in PyTorch's shapes; with `dead` all those of
+/// [`published_state`].
 ///
 /// The file is written under a temporary name, synced and renamed.
 pub fn write_weights(path: &Path, store: &ParamStore, config: &ModelConfig, dead: bool) -> Result<(), Error> {
-    let mut tensors: BTreeMap<String, Tensor> = store.state().into_iter().collect();
-    if dead {
-        tensors.extend(dead_weights(config)?);
-    }
+    let tensors = if dead { published_state(store, config)? } else { store.state() };
+    let tensors: BTreeMap<String, Tensor> = tensors.into_iter().collect();
     let bytes = ::safetensors::serialize(&tensors, None)
         .map_err(|e| Error::File { path: path.to_owned(), message: e.to_string() })?;
     write_whole(path, &bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
@@ -113,7 +149,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     written.and_then(|()| std::fs::rename(&temporary, path)).inspect_err(|_| drop(std::fs::remove_file(&temporary)))
 }
 
-/// Names and initial values of what the published code builds but never uses.
+/// Names and initial values of what the published code builds but never uses, and constants that are computed here.
 fn dead_weights(config: &ModelConfig) -> candle_core::Result<Vec<(String, Tensor)>> {
     let store = ParamStore::new(0, &Device::Cpu);
     config.build_dead(store.builder())?;

@@ -110,6 +110,47 @@ fn the_dead_weights_are_those_of_the_published_code() {
 }
 
 #[test]
+fn came_s_file_holds_one_tensor_under_two_names() {
+    let came = |seed| {
+        let config = ModelConfig::preset("came-nano").unwrap().with_classes(3);
+        let store = ParamStore::new(seed, &Device::Cpu);
+        config.build(store.builder()).unwrap();
+        (config, store)
+    };
+    let (config, store) = came(1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    write_weights(&path, &store, &config, true).unwrap();
+    let whole = read_weights(&path).unwrap();
+    assert_eq!(values(&whole["EA_1.1.mk.weight"]), values(&whole["ea.0.1.mk.weight"]));
+    let index = &whole["basic_layers.2.blocks.1.attn.relative_position_index"];
+    assert_eq!(
+        (index.dims(), index.dtype(), values(index)[..2].to_vec()),
+        (&[49, 49][..], DType::I64, vec![84.0, 83.0])
+    );
+
+    // From the whole file, and from one where the second name is the only one.
+    let mut second_alone = whole.clone();
+    second_alone.retain(|name, _| !name.starts_with("ea.0."));
+    for (weights, skipped_seconds) in [(&whole, 6), (&second_alone, 0)] {
+        let (_, other) = came(2);
+        let report = load_weights(&other, &config, weights).unwrap();
+        assert!(report.missing.is_empty() && report.unexpected.is_empty(), "{report:?}");
+        assert_eq!(report.dead.iter().filter(|name| name.starts_with("EA_1.")).count(), skipped_seconds);
+        assert_eq!(report.dead.iter().filter(|name| name.contains("norm2.")).count(), 16);
+        assert_eq!(report.dead.iter().filter(|name| name.ends_with("relative_position_index")).count(), 8);
+        for ((name, a), (_, b)) in store.state().iter().zip(other.state()) {
+            assert_eq!(values(a), values(&b), "{name}");
+        }
+    }
+
+    let mut differing = whole;
+    differing.insert("EA_1.0.bias".into(), Tensor::ones(16, DType::F32, &Device::Cpu).unwrap());
+    let error = load_weights(&store, &config, &differing).unwrap_err().to_string();
+    assert!(error.starts_with("weights ea.0.0.bias and EA_1.0.bias: the network has one tensor for both"), "{error}");
+}
+
+#[test]
 fn missing_and_surprising_weights_are_named() {
     let (config, store) = nano(3, 1);
     let mut weights: HashMap<String, Tensor> = store.state().into_iter().collect();

@@ -5,7 +5,7 @@ use crate::goldens::{Error, Tolerance, json, values};
 use crate::network::{Run, filled_images, filled_store, l2};
 use crate::small::{Summary, compare_stages};
 use candle_core::{DType, Device, Tensor};
-use hemf_model::{Hemf, HemfConfig, Mode};
+use hemf_model::{Hemf, HemfConfig, Mode, ModelConfig};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -70,7 +70,7 @@ fn config(classes: usize) -> HemfConfig {
 }
 
 fn evaluate(full: &Full, classes: usize, logits: &Logits, images: &Tensor) -> Result<Case, Error> {
-    let store = filled_store(&config(classes), full.fill_seed)?;
+    let store = filled_store(&ModelConfig::Hemf(config(classes)), full.fill_seed)?;
     let stages = Hemf::new(&config(classes), store.frozen_builder())?.forward_stages(images, Mode::Eval)?;
     let mut case = Case::new(format!("model/hemf, {classes} classes, evaluation"));
     let tolerance = Tolerance { atol: logits.atol, rtol: logits.rtol };

@@ -15,6 +15,7 @@
 //! ```
 
 mod blocks;
+mod came;
 mod certificate;
 mod fill;
 mod full;
@@ -36,6 +37,7 @@ pub fn run(folder: &Path) -> Result<Certificate, Error> {
     let mut cases = blocks::run(folder)?;
     cases.extend(small::run(folder)?);
     cases.extend(full::run(folder)?);
+    cases.extend(came::run(folder)?);
     if cases.is_empty() {
         return Err(Error::Empty(folder.to_owned()));
     }

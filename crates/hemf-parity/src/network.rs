@@ -4,7 +4,7 @@ use crate::fill::{fill, fill_image};
 use crate::goldens::Error;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
-use hemf_model::{Hemf, HemfConfig, Mode, ParamStore, Stages};
+use hemf_model::{Hemf, HemfConfig, Mode, ModelConfig, ParamStore, Stages};
 use std::collections::HashMap;
 
 /// What one run of a network gives.
@@ -28,7 +28,7 @@ impl Run {
         mode: Mode,
         dtype: DType,
     ) -> Result<Self, Error> {
-        let store = filled_store(config, seed)?;
+        let store = filled_store(&ModelConfig::Hemf(config.clone()), seed)?;
         let typed =
             |var: Var| if var.dtype() == DType::F32 { Var::from_tensor(&var.to_dtype(dtype)?) } else { Ok(var) };
         let all: HashMap<String, Var> = (store.parameters().into_iter().chain(store.buffers()))
@@ -49,10 +49,10 @@ impl Run {
     }
 }
 
-/// The parameters of a HEMF, filled by the rule.
-pub(crate) fn filled_store(config: &HemfConfig, seed: u64) -> Result<ParamStore, Error> {
+/// The parameters of a network, filled by the rule.
+pub(crate) fn filled_store(config: &ModelConfig, seed: u64) -> Result<ParamStore, Error> {
     let store = ParamStore::new(0, &Device::Cpu);
-    Hemf::new(config, store.builder())?;
+    config.build(store.builder())?;
     for (name, tensor) in store.state() {
         if let Some(values) = fill(&name, tensor.dims(), seed) {
             store.set(&name, &Tensor::from_vec(values, tensor.dims(), &Device::Cpu)?)?;

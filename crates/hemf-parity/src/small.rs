@@ -63,9 +63,10 @@ struct Entry {
     not_stored_in_full: BTreeMap<String, Probe>,
 }
 
-/// What is told of a stage's map (B, C, H, W).
+/// What is told of a stage's map, (B, C, H, W) or the tokens (B, H W, C).
 #[derive(Deserialize)]
 pub(crate) struct Summary {
+    shape: Vec<usize>,
     probe_index: Vec<usize>,
     probe_value: Vec<f64>,
     l2: f64,
@@ -109,7 +110,7 @@ fn case(manifest: &Manifest, entry: &Entry, tensors: &Tensors) -> Result<Case, E
         let got = match group {
             "logits" => &single.stages.logits,
             "loss" => &single.loss,
-            "stage" => &stage(&single.stages, rest)?,
+            "stage" => &channels_first(stage(&single.stages, rest)?)?,
             "after" => match single.buffers.get(rest) {
                 Some(buffer) => buffer,
                 // The running statistics of parts that this model does not build.
@@ -139,6 +140,9 @@ fn case(manifest: &Manifest, entry: &Entry, tensors: &Tensors) -> Result<Case, E
     Ok(case)
 }
 
+/// Name, values, golden and tolerance.
+type Part = (String, Vec<f64>, Vec<f64>, Tolerance);
+
 /// What is stored of a gradient: parts of it, each with its tolerance.
 struct Golden {
     name: String,
@@ -160,8 +164,7 @@ impl Golden {
         Ok(Self { name: name.to_owned(), want, tolerance, zero, l2 })
     }
 
-    /// Names, values, goldens and tolerances to compare.
-    fn parts(&self, got: &Tensor) -> Result<Vec<(String, Vec<f64>, Vec<f64>, Tolerance)>, Error> {
+    fn parts(&self, got: &Tensor) -> Result<Vec<Part>, Error> {
         let got = values(got)?;
         let norm = self.l2.map(|want| {
             // The norm of the errors is at most the tolerance of a value times the root of their number.
@@ -199,18 +202,19 @@ fn images(entry: &Entry, batch: usize, seed: u64) -> Result<Tensor, Error> {
     filled_images(batch, size.ok_or_else(wrong)?, seed)
 }
 
-/// The map that the goldens call x_c_i (local), x_s_i (global) or x_f_i (fused), as (B, C, H, W).
-fn stage(stages: &Stages, name: &str) -> Result<Tensor, Error> {
+/// The map that the goldens call x_c_i (local), x_s_i (global), x_a_i (external) or x_f_i (fused).
+fn stage<'a>(stages: &'a Stages, name: &str) -> Result<&'a Tensor, Error> {
     let unknown = || Error::Case { case: name.to_owned(), message: "no stage has this name".into() };
     let (branch, i) = name.rsplit_once('_').ok_or_else(unknown)?;
     let maps = match branch {
         "x_c" => &stages.local,
         "x_s" => &stages.global,
+        "x_a" => &stages.external,
         "x_f" => &stages.fused,
         _ => return Err(unknown()),
     };
     let i = i.parse::<usize>().map_err(|_| unknown())?;
-    Ok(channels_first(maps.get(i - 1).ok_or_else(unknown)?)?)
+    maps.get(i.wrapping_sub(1)).ok_or_else(unknown)
 }
 
 pub(crate) fn compare_stages(
@@ -219,7 +223,8 @@ pub(crate) fn compare_stages(
     summaries: &BTreeMap<String, Summary>,
 ) -> Result<(), Error> {
     for (name, summary) in summaries {
-        let got = values(&stage(stages, name)?)?;
+        let map = stage(stages, name)?;
+        let got = if summary.shape.len() == 3 { values(map)? } else { values(&channels_first(map)?)? };
         let probes: Vec<f64> = summary.probe_index.iter().map(|i| got[*i]).collect();
         let tolerance = Tolerance { atol: summary.atol_elementwise, rtol: 1e-5 };
         case.compare_values(&format!("probes of {name}"), Pass::Forward, &probes, &summary.probe_value, tolerance);

@@ -1,0 +1,88 @@
+//! What the networks have in common.
+
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+use hemf_blocks::{Downsample, Initial, LayerNorm, Linear, Stem};
+
+/// The maps after each stage, (B, H, W, C), and the logits (B, classes).
+pub struct Stages {
+    /// Of the local branch.
+    pub local: Vec<Tensor>,
+    /// Of the global branch.
+    pub global: Vec<Tensor>,
+    /// Of CAME's external attention; HEMF has no such branch.
+    pub external: Vec<Tensor>,
+    /// Of the fusion.
+    pub fused: Vec<Tensor>,
+    /// What the head makes of the last map.
+    pub logits: Tensor,
+}
+
+/// (B, channels, H, W) -> (B, H, W, channels): the one change of layout of a network.
+pub(crate) fn channels_last(images: &Tensor) -> Result<Tensor> {
+    images.permute((0, 2, 3, 1))?.contiguous()
+}
+
+/// How a branch comes to the size of a stage.
+pub(crate) enum Enter {
+    Stem(Stem),
+    Down(Downsample),
+}
+
+impl Enter {
+    /// For stage i.
+    pub(crate) fn new(in_channels: usize, dims: &[usize; 4], i: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(match i {
+            0 => Self::Stem(Stem::new(in_channels, dims[0], vb)?),
+            _ => Self::Down(Downsample::new(dims[i - 1], dims[i], vb)?),
+        })
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Stem(stem) => stem.forward(x),
+            Self::Down(down) => down.forward(x),
+        }
+    }
+}
+
+/// Mean over the pixels, layer norm, linear.
+pub(crate) struct Head {
+    conv_norm: LayerNorm,
+    conv_head: Linear,
+}
+
+impl Head {
+    /// *conv_norm*, *conv_head*.
+    pub(crate) fn new(channels: usize, classes: usize, vb: &VarBuilder) -> Result<Self> {
+        Ok(Self {
+            conv_norm: LayerNorm::new(channels, vb.pp("conv_norm"))?,
+            conv_head: Linear::new(channels, classes, Initial::Branch, vb.pp("conv_head"))?,
+        })
+    }
+
+    /// (B, H, W, C) -> (B, classes)
+    pub(crate) fn forward(&self, map: &Tensor) -> Result<Tensor> {
+        self.conv_head.forward(&self.conv_norm.forward(&hemf_kernels::pixel_mean(map)?)?)
+    }
+}
+
+/// The drop-path rate of block j of stage i: linear from 0 at the first block of all stages to `rate` at the last.
+pub(crate) fn rising_drop_path(rate: f64, depths: &[usize; 4], i: usize, j: usize) -> f64 {
+    let last = depths.iter().sum::<usize>().saturating_sub(1).max(1);
+    let at = depths[..i].iter().sum::<usize>() + j;
+    rate * at as f64 / last as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drop_path_rises_linearly_over_all_blocks() {
+        let rate = |i, j| rising_drop_path(0.3, &[4; 4], i, j);
+        assert_eq!(rate(0, 0), 0.0);
+        assert!((rate(1, 1) - 0.3 * 5.0 / 15.0).abs() < 1e-12);
+        assert!((rate(3, 3) - 0.3).abs() < 1e-12);
+    }
+}
