@@ -52,7 +52,7 @@ impl Progress {
 
     fn step(&mut self, record: &StepRecord) {
         let text = format!(
-            "epoch {}/{}  loss {:.4}  accuracy {:.1} %  rate {:.2e}  {:.1} images/s",
+            "epoch {}/{}  loss {:.3}  acc {:.1} %  lr {:.1e}  {:.0} img/s",
             record.epoch,
             self.epochs,
             record.loss,
@@ -103,7 +103,7 @@ impl Observer for Progress {
             Event::Start { run, epochs, steps, done } => {
                 self.line(&format!("run folder: {}", run.display()));
                 self.epochs = *epochs;
-                self.start_bar(*steps, *done, "{bar:30} {percent}%  {wide_msg}  {eta} left");
+                self.start_bar(*steps, *done, "{bar:12} {percent:>3}%  {wide_msg}  {eta} left");
             }
             Event::Step(record) => self.step(record),
             Event::Scored { done, total } => self.scored(*done, *total),

@@ -24,7 +24,10 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
     let inside = path.join(MANIFEST);
     let manifest: &Path = if inside.is_file() { &inside } else { path };
     if !manifest.is_dir() {
-        return Ok(Dataset { manifest: Manifest::read(manifest)?, prepared_now: false });
+        let read = Manifest::read(manifest)?;
+        let note = format!("images as listed in {}, split: {}", manifest.display(), read.rule());
+        observer.event(&Event::Note(&note));
+        return Ok(Dataset { manifest: read, prepared_now: false });
     }
     let prepared = data.prepare.run(path)?;
     for notice in &prepared.notices {

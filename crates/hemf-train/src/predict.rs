@@ -33,10 +33,9 @@ pub(crate) fn predict(
         let logits = model.forward(&batch.images, Mode::Eval)?;
         let labels = batch.labels.to_vec1::<u32>()?;
         for (logits, label) in logits.to_vec2::<f32>()?.iter().zip(labels) {
-            let probabilities = softmax(logits);
             let label = label as usize;
-            let hit = usize::from(argmax(logits) == label);
-            scores.tally.add(-probabilities[label].ln(), hit, 1);
+            let (probabilities, loss) = softmax(logits, label);
+            scores.tally.add(loss, usize::from(argmax(logits) == label), 1);
             scores.probabilities.extend(probabilities);
         }
         observer.event(&Event::Scored { done: scores.tally.seen, total });
@@ -52,12 +51,15 @@ pub(crate) fn hits(logits: &Tensor, labels: &Tensor) -> candle_core::Result<usiz
     Ok(rows.iter().zip(&labels).filter(hit).count())
 }
 
-/// exp(z - max) / sum, in f64.
-fn softmax(logits: &[f32]) -> Vec<f64> {
+/// Softmax exp(z - max) / sum of a row, in f64, and the cross entropy with `label`: ln sum - (z_label - max), which
+/// stays finite where the label's probability is rounded to nothing.
+fn softmax(logits: &[f32], label: usize) -> (Vec<f64>, f64) {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exps: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - f64::from(largest)).exp()).collect();
+    let below = |z: f32| f64::from(z) - f64::from(largest);
+    let exps: Vec<f64> = logits.iter().map(|&z| below(z).exp()).collect();
     let sum: f64 = exps.iter().sum();
-    exps.into_iter().map(|e| e / sum).collect()
+    let loss = sum.ln() - below(logits[label]);
+    (exps.into_iter().map(|e| e / sum).collect(), loss)
 }
 
 /// Position of the largest value, the first of equals.
@@ -71,12 +73,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn softmax_survives_large_logits_and_sums_to_one() {
-        let p = softmax(&[1000.0, 1000.0, -1000.0]);
+    fn softmax_sums_to_one_and_the_loss_survives_large_logits() {
+        let (p, loss) = softmax(&[1000.0, 1000.0, -1000.0], 2);
         assert_eq!(p, [0.5, 0.5, 0.0]);
-        let p = softmax(&[0.1, 2.0, -3.0]);
+        assert!((loss - 2000.0 - 2f64.ln()).abs() < 1e-12);
+        let (p, loss) = softmax(&[0.1, 2.0, -3.0], 0);
         assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-15);
         assert!((p[1] / p[0] - (2f64 - f64::from(0.1f32)).exp()).abs() < 1e-12);
+        assert!((loss + p[0].ln()).abs() < 1e-15);
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn what_cannot_be_is_refused_with_file_key_and_what_is_allowed() {
             "x.yaml: train.optimizer.kind: unknown value \"adam\"; did you mean \"adamw\"?",
         ),
         ("train: {freeze: {kind: nothing, x: 1}}", "x.yaml: train.freeze.x: unknown key"),
-        ("model: {preset: hemf-nan}", "x.yaml: model.preset: no such preset; did you mean \"hemf-nano\"?"),
+        ("model: {preset: hemf-nan}", "x.yaml: model.preset: unknown preset; did you mean \"hemf-nano\"?"),
         ("model: {preset: hemf-nano, dimz: 3}", "x.yaml: model.dimz: unknown key; did you mean \"dims\"?"),
         ("model: {heads: 5}", "x.yaml: model.dims: 96 is not allowed with 5 heads"),
         ("model: {dims: [16, 32, 64]}", "x.yaml: model.dims: invalid length 3, expected an array of length 4"),

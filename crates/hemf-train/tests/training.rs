@@ -42,7 +42,7 @@ fn config(dir: &TempDir, more: &[&str]) -> RunConfig {
 fn train(config: RunConfig) -> RunFolder {
     let mut trainer = Trainer::start(config, &mut Silent).unwrap();
     let outcome = trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
-    assert!(matches!(outcome, Outcome::Finished { .. }));
+    assert_eq!(outcome, Outcome::Finished);
     trainer.folder().clone()
 }
 

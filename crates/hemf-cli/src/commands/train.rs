@@ -28,23 +28,21 @@ pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
 
     let folder = trainer.folder().path().display();
     match outcome? {
-        Outcome::Finished { best } => {
+        Outcome::Finished => {
+            let reached = trainer.progress();
             if args.json {
                 let result = json!({
                     "run": trainer.folder().path(),
                     "outcome": "finished",
-                    "best": best,
-                    "steps": trainer.progress().step,
+                    "best": reached.best,
+                    "steps": reached.step,
                 });
                 print(&format!("{result}\n"));
-            } else {
-                print(&format!(
-                    "best validation accuracy {:.2} % (epoch {}), in {folder}\n",
-                    best.accuracy * 100.0,
-                    best.epoch
-                ));
-                eprintln!("next: {program} eval {folder}");
+            } else if let Some(best) = reached.best {
+                let accuracy = best.accuracy * 100.0;
+                print(&format!("best validation accuracy {accuracy:.2} % (epoch {}), in {folder}\n", best.epoch));
             }
+            eprintln!("next: {program} eval {folder}");
             Ok(Exit::Ok)
         }
         Outcome::Interrupted => {

@@ -195,15 +195,12 @@ impl RunConfig {
 
 /// The model that a preset's name stands for.
 fn preset(name: &Value) -> Result<Mapping, String> {
-    name.as_str().and_then(ModelConfig::preset).map(|model| as_mapping(&model)).ok_or_else(|| {
-        let names = ModelConfig::PRESETS;
-        let near = name.as_str().and_then(|name| typed::nearest(name, &names));
-        let hint = near.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
-        format!("no such preset{hint} Allowed: {}", names.join(", "))
-    })
+    let name = name.as_str().unwrap_or_default();
+    let model = ModelConfig::preset(name).ok_or_else(|| typed::unknown("preset", name, &ModelConfig::PRESETS))?;
+    Ok(as_mapping(&model))
 }
 
-/// A configuration as YAML; its types have string keys and plain values alone, so this cannot fail.
+/// A configuration as YAML. Its keys are strings, and its values plain (paths were read from text), so this cannot fail.
 fn as_mapping(config: &impl Serialize) -> Mapping {
     match serde_yaml::to_value(config) {
         Ok(Value::Mapping(mapping)) => mapping,

@@ -112,7 +112,8 @@ fn explain(message: &str, path: &mut Vec<String>) -> String {
     said
 }
 
-fn unknown(what: &str, wrong: &str, allowed: &[&str]) -> String {
+/// A word that is none of `allowed`, with the nearest of them.
+pub(super) fn unknown(what: &str, wrong: &str, allowed: &[&str]) -> String {
     let list = allowed.join(", ");
     match nearest(wrong, allowed) {
         Some(near) => format!("unknown {what}; did you mean \"{near}\"? Allowed: {list}"),
@@ -121,7 +122,7 @@ fn unknown(what: &str, wrong: &str, allowed: &[&str]) -> String {
 }
 
 /// The word of `known` with the fewest single-letter edits from `word`, when they are few enough to be a slip.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let best = known.iter().min_by_key(|other| edits(word, other))?;
     (edits(word, best) <= 1 + word.chars().count() / 3).then_some(best)
 }

@@ -60,6 +60,7 @@ impl Trainer {
             let note = init::start_from(&parts.store, &config.model, path)?;
             observer.event(&Event::Note(&note));
         }
+        observer.event(&Event::Note(&parts.describe(&data.manifest)));
         let folder = RunFolder::create(&config.output)?;
         if let Dataset { prepared_now: true, manifest } = &data {
             let path = folder.path().join("manifest.csv");
@@ -161,6 +162,19 @@ impl Parts {
             validation,
             store,
         })
+    }
+
+    /// One line about what is trained on what.
+    fn describe(&self, manifest: &Manifest) -> String {
+        let parameters: usize = self.store.parameters().iter().map(|(_, var)| var.elem_count()).sum();
+        format!(
+            "{:.2} million parameters; {} classes ({}), {} images to train on, {} to validate on",
+            parameters as f64 / 1e6,
+            manifest.classes().len(),
+            manifest.classes().join(", "),
+            self.training.samples().len(),
+            self.validation.samples().len()
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use hemf_data::Batch;
+use hemf_data::{Batch, Draws};
 use hemf_metrics::plot::{EpochScores, learning_curves};
 
 use super::Trainer;
@@ -16,13 +16,10 @@ use crate::{
 };
 
 /// How a call to [`Trainer::run`] ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All epochs are done.
-    Finished {
-        /// The best epoch.
-        best: Best,
-    },
+    /// All epochs are done; [`Trainer::progress`] tells the best.
+    Finished,
     /// It was asked to stop; the last checkpoint takes it up where it stands.
     Interrupted,
 }
@@ -47,8 +44,7 @@ impl Trainer {
                 return Ok(Outcome::Interrupted);
             }
         }
-        let best = self.progress.best.unwrap_or(Best { accuracy: 0.0, epoch: 0 });
-        Ok(Outcome::Finished { best })
+        Ok(Outcome::Finished)
     }
 
     fn epochs(&self) -> usize {
@@ -75,7 +71,7 @@ impl Trainer {
     /// One optimizer step on `batch`.
     fn step(&mut self, batch: &Batch) -> Result<StepRecord, Error> {
         let index = self.progress.step;
-        let seed = step_seed(self.card.config.train.seed, index);
+        let seed = Draws::new("step", self.card.config.train.seed, &[index as u64]).next_u64();
         let step = self.learner.step(&batch.images, &batch.labels, index, seed)?;
         if !step.loss.is_finite() {
             return Err(self.diverged(step.loss));
@@ -85,6 +81,7 @@ impl Trainer {
         self.progress.step += 1;
         self.progress.batch += 1;
         self.progress.tally.add(loss, step.hits, images);
+        self.card.validation_accuracy = None; // of other weights
         Ok(StepRecord {
             step: self.progress.step,
             epoch: self.progress.epoch + 1,
@@ -173,12 +170,4 @@ impl Trainer {
             last_good: self.last_good.clone(),
         }
     }
-}
-
-/// The seed of one step's random draws inside the network: splitmix64 of the run's seed and the step.
-fn step_seed(seed: u64, step: usize) -> u64 {
-    let mut z = seed.wrapping_add((step as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
