@@ -1,23 +1,32 @@
 use crate::{
-    ChannelAttention, Conv, ConvConfig, DropPath, LayerNorm, Mhea, MheaConfig, Mode, Sirmlp, SpatialAttention,
+    ChannelAttention, Conv, ConvConfig, DropPath, Irmlp, LayerNorm, Mhea, MheaConfig, Mode, Sirmlp, SpatialAttention,
 };
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use hemf_kernels::concat;
 
-/// Sizes of a [`Hef`].
+/// Sizes of a [`Hef`], and which of its parts it has: the published block has all, those of the ablation lack some.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HefConfig {
     /// C, of both branches and of the output.
     pub channels: usize,
     /// Channels of the fused map of the stage before (C / 2 as published), where there is one.
     pub previous: Option<usize>,
-    /// Heads of the external attention.
-    pub heads: usize,
-    /// Memory slots of the external attention.
-    pub slots: usize,
+    /// The external attention, where there is one.
+    pub mhea: Option<MheaConfig>,
+    /// Whether there are spatial and channel attention.
+    pub gates: bool,
+    /// Whether the MLP is a [`Sirmlp`], which squeezes, or an [`Irmlp`].
+    pub squeezed: bool,
     /// Drop-path rate.
     pub drop_path: f64,
+}
+
+impl HefConfig {
+    /// The published block.
+    pub fn published(channels: usize, previous: Option<usize>) -> Self {
+        Self { channels, previous, mhea: Some(MheaConfig::PUBLISHED), gates: true, squeezed: true, drop_path: 0.0 }
+    }
 }
 
 /// Hierarchical enhanced feature fusion block: the local map l and the global map g (C channels each) and the fused map
@@ -28,6 +37,8 @@ pub struct HefConfig {
 /// 3. t in (l, g), each with weights of its own: t = LN(t); t = LN(t MHEA(t)), the same norm again; t = t SA(t);
 ///    t = t CA(t)
 /// 4. y = Wf + DropPath(SIRMLP(LN([g, l, X]))), without f no Wf
+///
+/// Without MHEA, step 3 begins with the first norm alone; without gates it ends there.
 #[derive(Clone, Debug)]
 pub struct Hef {
     w_l: Conv,
@@ -36,8 +47,14 @@ pub struct Hef {
     local: Enhance,
     global: Enhance,
     norm3: LayerNorm,
-    residual: Sirmlp,
+    residual: Residual,
     drop_path: DropPath,
+}
+
+#[derive(Clone, Debug)]
+enum Residual {
+    Squeezed(Sirmlp),
+    Wide(Irmlp),
 }
 
 /// How X is made: the published code's parts have other names with a previous map than without.
@@ -62,7 +79,7 @@ impl Hef {
             local: Enhance::new(config, "l", &vb)?,
             global: Enhance::new(config, "g", &vb)?,
             norm3: LayerNorm::new(3 * c, vb.pp("norm3"))?,
-            residual: Sirmlp::new(3 * c, c, vb.pp("residual"))?,
+            residual: Residual::new(config, vb.pp("residual"))?,
             drop_path: DropPath::new(drop_path, &vb),
         })
     }
@@ -97,6 +114,23 @@ impl Hef {
     }
 }
 
+impl Residual {
+    fn new(config: HefConfig, vb: VarBuilder) -> Result<Self> {
+        let c = config.channels;
+        Ok(match config.squeezed {
+            true => Self::Squeezed(Sirmlp::new(3 * c, c, vb)?),
+            false => Self::Wide(Irmlp::new(3 * c, c, vb)?),
+        })
+    }
+
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        match self {
+            Self::Squeezed(mlp) => mlp.forward(x, mode),
+            Self::Wide(mlp) => mlp.forward(x, mode),
+        }
+    }
+}
+
 impl Mix {
     fn new(config: HefConfig, vb: &VarBuilder) -> Result<Self> {
         let c = config.channels;
@@ -116,28 +150,33 @@ impl Mix {
 #[derive(Clone, Debug)]
 struct Enhance {
     norm: LayerNorm,
-    mea: Mhea,
-    sa: SpatialAttention,
-    ca: ChannelAttention,
+    mea: Option<Mhea>,
+    gates: Option<(SpatialAttention, ChannelAttention)>,
 }
 
 impl Enhance {
     /// *norm_t*, *mea_t*, *sa_t*, *ca_t* for branch t.
     fn new(config: HefConfig, branch: &str, vb: &VarBuilder) -> Result<Self> {
-        let HefConfig { channels, heads, slots, .. } = config;
+        let channels = config.channels;
         let at = |part: &str| vb.pp(format!("{part}_{branch}"));
+        let gates = || -> Result<_> {
+            Ok((SpatialAttention::new(7, at("sa"))?, ChannelAttention::new(channels, 16, at("ca"))?))
+        };
         Ok(Self {
             norm: LayerNorm::new(channels, at("norm"))?,
-            mea: Mhea::new(channels, MheaConfig { heads, slots, shortcut: false }, at("mea"))?,
-            sa: SpatialAttention::new(7, at("sa"))?,
-            ca: ChannelAttention::new(channels, 16, at("ca"))?,
+            mea: config.mhea.map(|mhea| Mhea::new(channels, mhea, at("mea"))).transpose()?,
+            gates: config.gates.then(gates).transpose()?,
         })
     }
 
     fn forward(&self, t: &Tensor) -> Result<Tensor> {
-        let t = self.norm.forward(t)?;
-        let t = self.norm.forward(&hemf_kernels::mul(&t, &self.mea.forward(&t)?)?)?;
-        let t = self.sa.forward(&t)?;
-        self.ca.forward(&t)
+        let mut t = self.norm.forward(t)?;
+        if let Some(mea) = &self.mea {
+            t = self.norm.forward(&hemf_kernels::mul(&t, &mea.forward(&t)?)?)?;
+        }
+        match &self.gates {
+            Some((sa, ca)) => ca.forward(&sa.forward(&t)?),
+            None => Ok(t),
+        }
     }
 }

@@ -1,8 +1,8 @@
 use crate::stages::{Enter, Head, channels_last, rising_drop_path};
-use crate::{Classifier, Error, HemfConfig, Stages};
+use crate::{Branches, Classifier, Error, HemfConfig, Mlp, Stages};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use hemf_blocks::{Egf, Elf, Hef, HefConfig, Mode};
+use hemf_blocks::{Egf, Elf, Hef, HefConfig, MheaConfig, Mode};
 
 /// HEMF: a local branch of ELF blocks and a global branch of EGF blocks read the image side by side, and HEF blocks fuse
 /// them stage by stage.
@@ -13,18 +13,30 @@ use hemf_blocks::{Egf, Elf, Hef, HefConfig, Mode};
 /// fusion:  f1 = HEF1(l1, g1, none);  fi = HEFi(li, gi, f(i-1)) for i = 2..4
 /// head:    mean over pixels of f4 -> LN -> Linear(classes)
 /// ```
+///
+/// Of a single branch, as the ablation has it, the last map takes the place of f4.
 pub struct Hemf {
     stages: Vec<Stage>,
     head: Head,
 }
 
-/// What stage i of both branches and of the fusion is made of.
-struct Stage {
-    enter_local: Enter,
-    enter_global: Enter,
-    local: Vec<Elf>,
-    global: Egf,
-    fusion: Hef,
+/// What stage i is made of.
+enum Stage {
+    Local(Local),
+    Global(Global),
+    Both { local: Local, global: Global, fusion: Box<Hef> },
+}
+
+/// A stage of the local branch.
+struct Local {
+    enter: Enter,
+    blocks: Vec<Elf>,
+}
+
+/// A stage of the global branch.
+struct Global {
+    enter: Enter,
+    block: Egf,
 }
 
 impl Hemf {
@@ -42,17 +54,21 @@ impl Hemf {
         let images = channels_last(images)?;
         let (mut local, mut global, mut fused) = (vec![], vec![], vec![]);
         for stage in &self.stages {
-            let mut l = stage.enter_local.forward(local.last().unwrap_or(&images))?;
-            for elf in &stage.local {
-                l = elf.forward(&l, mode)?;
+            match stage {
+                Stage::Local(branch) => local.push(branch.forward(local.last().unwrap_or(&images), mode)?),
+                Stage::Global(branch) => global.push(branch.forward(global.last().unwrap_or(&images))?),
+                Stage::Both { local: local_branch, global: global_branch, fusion } => {
+                    let l = local_branch.forward(local.last().unwrap_or(&images), mode)?;
+                    let g = global_branch.forward(global.last().unwrap_or(&images))?;
+                    let f = fusion.forward(&l, &g, fused.last(), mode)?;
+                    local.push(l);
+                    global.push(g);
+                    fused.push(f);
+                }
             }
-            let g = stage.global.forward(&stage.enter_global.forward(global.last().unwrap_or(&images))?)?;
-            let f = stage.fusion.forward(&l, &g, fused.last(), mode)?;
-            local.push(l);
-            global.push(g);
-            fused.push(f);
         }
-        let logits = self.head.forward(&fused[3])?;
+        let last = fused.last().or(local.last()).or(global.last()).unwrap_or(&images);
+        let logits = self.head.forward(last)?;
         Ok(Stages { local, global, external: vec![], fused, logits })
     }
 }
@@ -65,18 +81,45 @@ impl Classifier for Hemf {
 
 impl Stage {
     fn new(config: &HemfConfig, i: usize, vb: &VarBuilder) -> Result<Self> {
-        let c = config.dims[i];
-        let enter = |branch: &str| Enter::new(config.in_channels, &config.dims, i, vb.pp(branch).pp(i));
-        let elf = |j: usize| {
-            Elf::new(c, rising_drop_path(config.drop_path, &config.elf_depths, i, j), vb.pp("stages").pp(i).pp(j))
+        Ok(match config.branches {
+            Branches::Local => Self::Local(Local::new(config, i, vb)?),
+            Branches::Global => Self::Global(Global::new(config, i, vb)?),
+            Branches::Both => Self::Both {
+                local: Local::new(config, i, vb)?,
+                global: Global::new(config, i, vb)?,
+                fusion: Box::new(Hef::new(fusion(config, i, i > 0), vb.pp(format!("fu{}", i + 1)))?),
+            },
+        })
+    }
+}
+
+impl Local {
+    fn new(config: &HemfConfig, i: usize, vb: &VarBuilder) -> Result<Self> {
+        let block = |j: usize| {
+            let drop_path = rising_drop_path(config.drop_path, &config.elf_depths, i, j);
+            Elf::new(config.dims[i], drop_path, vb.pp("stages").pp(i).pp(j))
         };
         Ok(Self {
-            enter_local: enter("downsample_layers")?,
-            enter_global: enter("downsample_layers2")?,
-            local: (0..config.elf_depths[i]).map(elf).collect::<Result<_>>()?,
-            global: Egf::new(c, config.egf_depths[i], config.heads, vb.pp("stages2").pp(i))?,
-            fusion: Hef::new(fusion(config, i, i > 0), vb.pp(format!("fu{}", i + 1)))?,
+            enter: Enter::new(config.in_channels, &config.dims, i, vb.pp("downsample_layers").pp(i))?,
+            blocks: (0..config.elf_depths[i]).map(block).collect::<Result<_>>()?,
         })
+    }
+
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.blocks.iter().try_fold(self.enter.forward(x)?, |x, block| block.forward(&x, mode))
+    }
+}
+
+impl Global {
+    fn new(config: &HemfConfig, i: usize, vb: &VarBuilder) -> Result<Self> {
+        Ok(Self {
+            enter: Enter::new(config.in_channels, &config.dims, i, vb.pp("downsample_layers2").pp(i))?,
+            block: Egf::new(config.dims[i], config.egf_depths[i], config.heads, vb.pp("stages2").pp(i))?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.block.forward(&self.enter.forward(x)?)
     }
 }
 
@@ -87,8 +130,9 @@ fn fusion(config: &HemfConfig, i: usize, previous: bool) -> HefConfig {
     HefConfig {
         channels,
         previous: previous.then_some(before),
-        heads: config.heads,
-        slots: config.slots,
+        mhea: config.mhea.then_some(MheaConfig { heads: config.heads, slots: config.slots, shortcut: false }),
+        gates: config.gates,
+        squeezed: config.mlp == Mlp::Sirmlp,
         drop_path: config.hef_drop_path,
     }
 }
@@ -96,6 +140,9 @@ fn fusion(config: &HemfConfig, i: usize, previous: bool) -> HefConfig {
 /// The published code gives every HEF block the parts for both cases, with and without a previous map. This creates
 /// those that the stage never uses: *Updim*, *norm1*, *W3* of fu1, *norm2*, *W* of fu2 to fu4.
 pub(crate) fn build_dead(config: &HemfConfig, vb: VarBuilder) -> Result<()> {
+    if config.branches != Branches::Both {
+        return Ok(());
+    }
     for i in 0..4 {
         Hef::build_mix(fusion(config, i, i == 0), vb.pp(format!("fu{}", i + 1)))?;
     }

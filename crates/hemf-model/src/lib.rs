@@ -31,7 +31,7 @@ mod store;
 mod weights;
 
 pub use came::Came;
-pub use config::{CameConfig, HemfConfig, ModelConfig};
+pub use config::{Branches, CameConfig, HemfConfig, Mlp, ModelConfig};
 pub use error::Error;
 pub use hemf::Hemf;
 pub use hemf_blocks::Mode;

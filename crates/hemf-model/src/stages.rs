@@ -6,13 +6,13 @@ use hemf_blocks::{Downsample, Initial, LayerNorm, Linear, Stem};
 
 /// The maps after each stage, (B, H, W, C), and the logits (B, classes).
 pub struct Stages {
-    /// Of the local branch.
+    /// Of the local branch, where there is one.
     pub local: Vec<Tensor>,
-    /// Of the global branch.
+    /// Of the global branch, where there is one.
     pub global: Vec<Tensor>,
     /// Of CAME's external attention; HEMF has no such branch.
     pub external: Vec<Tensor>,
-    /// Of the fusion.
+    /// Of the fusion, where there is one.
     pub fused: Vec<Tensor>,
     /// What the head makes of the last map.
     pub logits: Tensor,

@@ -130,9 +130,8 @@ fn build(entry: &Entry, vb: VarBuilder) -> Result<Forward, Error> {
         }
         "hef" => {
             let channels = entry.size("ch")?;
-            let config = |previous| HefConfig { channels, previous, heads: 8, slots: 64, drop_path: 0.0 };
             let with_previous = !entry.file.contains("_nof_");
-            let hef = Hef::new(config(with_previous.then_some(channels / 2)), vb)?;
+            let hef = Hef::new(HefConfig::published(channels, with_previous.then_some(channels / 2)), vb)?;
             Box::new(move |x, mode| hef.forward(&x[0], &x[1], x.get(2), mode))
         }
         other => return Err(entry.wrong(format!("no module is known as {other}"))),

@@ -2,7 +2,18 @@ use super::{checked_classes, checked_common, checked_rate};
 use crate::Error;
 use serde::{Deserialize, Serialize};
 
-/// Sizes of [`Hemf`](crate::Hemf). The default is the published network.
+/// Sizes of [`Hemf`](crate::Hemf), and which of its parts it has. The default is the published network; the settings of
+/// the paper's ablation are
+///
+/// | | branches | mhea | gates | mlp |
+/// | --- | --- | --- | --- | --- |
+/// | S1 | local | | | |
+/// | S2 | global | | | |
+/// | S3 | both | no | no | irmlp |
+/// | S4 | both | yes | no | irmlp |
+/// | S5 | both | no | yes | irmlp |
+/// | S6 | both | yes | yes | irmlp |
+/// | S7 | both | yes | yes | sirmlp |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HemfConfig {
@@ -20,10 +31,41 @@ pub struct HemfConfig {
     pub heads: usize,
     /// Memory slots of the external attention.
     pub slots: usize,
+    /// Which branches read the image. The last map of a single branch goes to the head, and what follows here about the
+    /// fusion has no meaning.
+    pub branches: Branches,
+    /// Whether the fusion has external attention.
+    pub mhea: bool,
+    /// Whether the fusion has spatial and channel attention.
+    pub gates: bool,
+    /// The MLP of the fusion.
+    pub mlp: Mlp,
     /// Drop-path rate of the last ELF block; it rises linearly from 0 at the first.
     pub drop_path: f64,
     /// Drop-path rate of the HEF blocks.
     pub hef_drop_path: f64,
+}
+
+/// Which branches of HEMF read the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Branches {
+    /// ELF and EGF blocks side by side, fused stage by stage.
+    Both,
+    /// ELF blocks alone.
+    Local,
+    /// EGF blocks alone.
+    Global,
+}
+
+/// The MLP at the end of HEMF's fusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mlp {
+    /// Inverted residual, squeezed first: the published one.
+    Sirmlp,
+    /// Inverted residual on three times the channels, as CAME has on four times.
+    Irmlp,
 }
 
 impl Default for HemfConfig {
@@ -36,6 +78,10 @@ impl Default for HemfConfig {
             egf_depths: [3; 4],
             heads: 8,
             slots: 64,
+            branches: Branches::Both,
+            mhea: true,
+            gates: true,
+            mlp: Mlp::Sirmlp,
             drop_path: 0.0,
             hef_drop_path: 0.0,
         }

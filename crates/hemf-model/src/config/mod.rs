@@ -4,7 +4,7 @@ mod came;
 mod hemf;
 
 pub use came::CameConfig;
-pub use hemf::HemfConfig;
+pub use hemf::{Branches, HemfConfig, Mlp};
 
 use crate::{Came, Classifier, Error, Hemf};
 use candle_nn::VarBuilder;
