@@ -72,9 +72,14 @@ impl ConfusionMatrix {
     /// # Panics
     /// When a class is out of range, as indexing does; [`from_labels`](Self::from_labels) checks.
     pub fn record(&mut self, truth: usize, predicted: usize) {
-        self.support[truth] += 1;
-        self.predicted[predicted] += 1;
-        self.counts[truth * self.support.len() + predicted] += 1;
+        self.record_times(truth, predicted, 1);
+    }
+
+    /// Counts one more sample `times` times, as resampling does.
+    pub(crate) fn record_times(&mut self, truth: usize, predicted: usize, times: u64) {
+        self.support[truth] += times;
+        self.predicted[predicted] += times;
+        self.counts[truth * self.support.len() + predicted] += times;
     }
 
     /// Number of classes.
@@ -143,6 +148,11 @@ impl ConfusionMatrix {
         mean((0..self.classes()).filter_map(|class| self.class(class).recall().value()), Undefined::NoSamples)
     }
 
+    /// Jaccard index over all pairs of a sample and a class: `correct / (2 samples - correct)`.
+    pub fn micro_jaccard(&self) -> Score {
+        Score::ratio(self.correct(), 2 * self.total() - self.correct(), Undefined::NoSamples)
+    }
+
     /// Mean of a score over all classes, undefined ones counted as 0 (scikit-learn's `zero_division=0`).
     pub fn average(&self, average: Average, score: impl Fn(&ClassCounts) -> Score) -> Score {
         let classes = (0..self.classes()).map(|class| {
@@ -176,6 +186,15 @@ impl ClassCounts {
         Score::ratio(
             2 * self.true_positives,
             2 * self.true_positives + self.false_positives + self.false_negatives,
+            Undefined::Absent,
+        )
+    }
+
+    /// Jaccard index `tp / (tp + fp + fn)`: of the samples of the class or taken for it, the share that is both.
+    pub fn jaccard(&self) -> Score {
+        Score::ratio(
+            self.true_positives,
+            self.true_positives + self.false_positives + self.false_negatives,
             Undefined::Absent,
         )
     }

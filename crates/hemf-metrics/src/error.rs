@@ -58,6 +58,41 @@ pub enum Error {
         /// Their sum.
         sum: f64,
     },
+    /// A level of confidence that is no share.
+    #[error("the level of an interval is {level}, not a share between 0 and 1 such as 0.95")]
+    Level {
+        /// The level given.
+        level: f64,
+    },
+    /// A target that is no share.
+    #[error("{what} is {value}, not a share from 0 to 1")]
+    Share {
+        /// Which target.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// A cost that is not finite.
+    #[error("a cost is {value}: costs are finite numbers")]
+    Cost {
+        /// The cost.
+        value: f64,
+    },
+    /// A temperature out of range.
+    #[error("the temperature is {value}, not between 0.01 and 100")]
+    Temperature {
+        /// The temperature.
+        value: f64,
+    },
+    /// Predictions of two classifiers that are not of the same samples.
+    #[error("the two sets of predictions cannot be compared: {what}")]
+    NotPaired {
+        /// How they differ.
+        what: String,
+    },
+    /// More samples than can be resampled.
+    #[error("there are more than 2^32 samples: too many to resample")]
+    TooManySamples,
     /// A file that could not be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

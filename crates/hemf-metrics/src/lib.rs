@@ -30,20 +30,26 @@
 
 mod agreement;
 mod confusion;
+pub mod decision;
 mod error;
 mod files;
 pub mod plot;
 mod predictions;
 mod probability;
+mod ranking;
 mod report;
 mod roc;
 mod score;
+pub mod uncertainty;
 
 pub use agreement::KappaWeights;
 pub use confusion::{Average, ClassCounts, ConfusionMatrix};
 pub use error::Error;
 pub use predictions::Predictions;
-pub use probability::{CALIBRATION_BINS, Calibration, CalibrationBin};
-pub use report::{Averages, ClassReport, Report, UndefinedScore, write_report};
+pub use probability::{Bins, CALIBRATION_BINS, Calibration, CalibrationBin};
+pub use report::{
+    Averages, ClassReport, Intervals, Report, ReportOptions, ScoreInterval, UndefinedScore, write_report,
+    write_report_with,
+};
 pub use roc::{RocCurve, RocCurves, RocPoint};
 pub use score::{Score, Undefined};

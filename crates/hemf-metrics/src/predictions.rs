@@ -76,6 +76,11 @@ impl Predictions {
         self.scores.chunks_exact(self.classes.len())
     }
 
+    /// The same samples with other scores; each row must again hold probabilities.
+    pub(crate) fn map_rows(&self, change: impl Fn(&[f64]) -> Vec<f64>) -> Self {
+        Self { scores: self.rows().flat_map(change).collect(), ..self.clone() }
+    }
+
     /// Number of samples, at least one.
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {

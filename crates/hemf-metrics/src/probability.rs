@@ -1,17 +1,28 @@
 //! Scores of the probabilities themselves, not only of their order.
 
 use crate::predictions::argmax;
+use crate::ranking::{Ranking, one_vs_one};
 use crate::score::{mean, weighted_mean};
-use crate::{Predictions, RocCurve, Score, Undefined};
+use crate::{Average, Predictions, Score, Undefined};
 use serde::Serialize;
 
 /// Number of confidence bins of the calibration errors, as in Guo et al. (ICML 2017).
 pub const CALIBRATION_BINS: usize = 15;
 
+/// How samples are put into bins of similar confidence. Of 0 bins, one is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bins {
+    /// Bin `b` of `n` holds confidences in `(b/n, (b+1)/n]`, the first one 0 too.
+    EqualWidth(usize),
+    /// Each bin holds as many samples as another, as far as equal confidences stay together (Nguyen and O'Connor, EMNLP
+    /// 2015). It shows where the samples are: with equal widths most of a good classifier's lie in the last bin.
+    EqualMass(usize),
+}
+
 /// How well confidence matches accuracy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Calibration {
-    /// Equal-width bins of the confidence; bin `b` of `n` holds `(b/n, (b+1)/n]`, the first one 0 too.
+    /// Bins of the confidence, in rising order.
     pub bins: Vec<CalibrationBin>,
     /// Expected calibration error: mean over samples of `|accuracy - confidence|` of their bin.
     pub ece: Score,
@@ -34,18 +45,12 @@ impl Predictions {
     /// Cross entropy: mean of `-ln p` of the true class, with `p` kept within `[2^-52, 1 - 2^-52]` so that one certain
     /// error does not make it infinite.
     pub fn log_loss(&self) -> Score {
-        let losses =
-            self.rows().zip(self.truth()).map(|(row, &truth)| -row[truth].clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln());
-        mean(losses, Undefined::NoSamples)
+        mean(self.rows().zip(self.truth()).map(|(row, &truth)| loss(row, truth)), Undefined::NoSamples)
     }
 
     /// Brier score over all classes: mean of `sum_c (p_c - [c is true])^2`, 0 to 2.
     pub fn brier(&self) -> Score {
-        let squares = self.rows().zip(self.truth()).map(|(row, &truth)| {
-            let square = |(class, score): (usize, &f64)| square_error(*score, class == truth);
-            row.iter().enumerate().map(square).sum()
-        });
-        mean(squares, Undefined::NoSamples)
+        mean(self.rows().zip(self.truth()).map(|(row, &truth)| row_brier(row, truth)), Undefined::NoSamples)
     }
 
     /// Brier score of one class against the rest: mean of `(p_c - [c is true])^2`, 0 to 1.
@@ -58,11 +63,7 @@ impl Predictions {
     /// Share of samples whose true class is among the `k` highest scores. Of equal scores the lower class index ranks
     /// first, so that `k = 1` is the accuracy.
     pub fn top_k_accuracy(&self, k: usize) -> Score {
-        let hits = self.rows().zip(self.truth()).filter(|&(row, &truth)| {
-            let higher = row.iter().filter(|&&score| score > row[truth]).count();
-            let equal_before = row[..truth].iter().filter(|&&score| score == row[truth]).count();
-            higher + equal_before < k
-        });
+        let hits = self.rows().zip(self.truth()).filter(|&(row, &truth)| rank(row, truth) < k);
         Score::ratio(hits.count() as u64, self.len() as u64, Undefined::NoSamples)
     }
 
@@ -70,27 +71,61 @@ impl Predictions {
     /// occur, of the area under the ROC curve that tells the first from the second by the score of the first, among the
     /// samples of those two alone. Undefined with fewer than two classes that occur.
     pub fn one_vs_one_auc(&self) -> Score {
-        let mut members = vec![Vec::new(); self.classes().len()];
-        for (row, &truth) in self.rows().zip(self.truth()) {
-            members[truth].push(row);
-        }
-        let scores = |of: usize, by: usize, positive: bool| members[of].iter().map(move |row| (row[by], positive));
-        let pairs = (0..members.len()).flat_map(|a| (0..members.len()).map(move |b| (a, b)));
-        let areas = pairs
-            .filter(|(a, b)| a != b)
-            .filter_map(|(a, b)| RocCurve::new(scores(a, a, true).chain(scores(b, a, false))).auc().value());
-        mean(areas, Undefined::OneClass)
+        self.one_vs_one_auc_by(Average::Macro)
     }
 
-    /// Accuracy against confidence (the highest score) in [`CALIBRATION_BINS`] bins.
+    /// As [`one_vs_one_auc`](Self::one_vs_one_auc), pairs of classes alike or by their number of samples (scikit-learn's
+    /// `average="weighted"`).
+    pub fn one_vs_one_auc_by(&self, average: Average) -> Score {
+        let mut support = vec![0; self.classes().len()];
+        self.truth().iter().for_each(|&truth| support[truth] += 1);
+        let areas: Vec<Vec<Score>> = (0..support.len())
+            .map(|class| Ranking::by_class(self, class).against_each(class, self.truth(), support.len(), |_| 1))
+            .collect();
+        one_vs_one(&areas, &support, average)
+    }
+
+    /// Accuracy against confidence (the highest score) in [`CALIBRATION_BINS`] bins of equal width.
     pub fn calibration(&self) -> Calibration {
-        let bins = CALIBRATION_BINS as f64;
-        let mut members = vec![Vec::new(); CALIBRATION_BINS];
-        for (row, &truth) in self.rows().zip(self.truth()) {
+        self.calibration_in(Bins::EqualWidth(CALIBRATION_BINS))
+    }
+
+    /// Accuracy against confidence (the highest score) in the bins asked for.
+    pub fn calibration_in(&self, bins: Bins) -> Calibration {
+        let mut samples = self.rows().zip(self.truth()).map(|(row, &truth)| {
             let class = argmax(row);
-            let bin = ((row[class] * bins).ceil() - 1.0).clamp(0.0, bins - 1.0);
-            members[bin as usize].push((row[class], class == truth));
-        }
+            (row[class], class == truth)
+        });
+        Calibration::new(match bins {
+            Bins::EqualWidth(bins) => {
+                let count = bins.max(1) as f64;
+                let mut members = vec![Vec::new(); bins.max(1)];
+                for (confidence, correct) in samples {
+                    let bin = ((confidence * count).ceil() - 1.0).clamp(0.0, count - 1.0);
+                    members[bin as usize].push((confidence, correct));
+                }
+                members
+            }
+            Bins::EqualMass(bins) => {
+                let mut members = vec![Vec::new(); bins.max(1)];
+                let mut sorted = Vec::from_iter(&mut samples);
+                sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+                let mut before = 0;
+                for tied in sorted.chunk_by(|a, b| a.0 == b.0) {
+                    // The bin of their middle: equal confidences stay together, whatever the order of the samples.
+                    let bin = (2 * before + tied.len()) * members.len() / (2 * sorted.len() + 1);
+                    members[bin].extend_from_slice(tied);
+                    before += tied.len();
+                }
+                members
+            }
+        })
+    }
+}
+
+impl Calibration {
+    /// From the confidence of each sample of each bin and whether its class was found.
+    fn new(members: Vec<Vec<(f64, bool)>>) -> Self {
         let bins: Vec<CalibrationBin> = members
             .iter()
             .map(|members| CalibrationBin {
@@ -110,7 +145,7 @@ impl Predictions {
             })
         };
         let largest = gaps().map(|(_, gap)| gap).reduce(f64::max);
-        Calibration {
+        Self {
             ece: weighted_mean(gaps(), Undefined::NoSamples),
             mce: largest.map_or(Score::Undefined(Undefined::NoSamples), Score::Defined),
             bins,
@@ -118,7 +153,24 @@ impl Predictions {
     }
 }
 
-fn square_error(score: f64, is_true: bool) -> f64 {
+/// How many classes come before one by score, ties by class index.
+pub(crate) fn rank(row: &[f64], class: usize) -> usize {
+    let higher = row.iter().filter(|&&score| score > row[class]).count();
+    let equal_before = row[..class].iter().filter(|&&score| score == row[class]).count();
+    higher + equal_before
+}
+
+/// `-ln p` of the true class, with `p` kept within `[2^-52, 1 - 2^-52]`.
+pub(crate) fn loss(row: &[f64], truth: usize) -> f64 {
+    -row[truth].clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+}
+
+/// `sum_c (p_c - [c is true])^2`.
+pub(crate) fn row_brier(row: &[f64], truth: usize) -> f64 {
+    row.iter().enumerate().map(|(class, &score)| square_error(score, class == truth)).sum()
+}
+
+pub(crate) fn square_error(score: f64, is_true: bool) -> f64 {
     (score - f64::from(u8::from(is_true))).powi(2)
 }
 
@@ -153,6 +205,18 @@ mod tests {
         let tied = predictions(&[1], &[0.4, 0.4, 0.2]);
         assert_eq!(tied.top_k_accuracy(1), Score::Defined(0.0));
         assert_eq!(tied.top_k_accuracy(2), Score::Defined(1.0));
+    }
+
+    #[test]
+    fn bins_of_equal_mass_keep_ties_together() {
+        let confidences = [0.5, 0.6, 0.6, 0.6, 0.9, 0.95];
+        let scores: Vec<f64> = confidences.iter().flat_map(|&p| [p, 1.0 - p]).collect();
+        let calibration = predictions(&[0, 1, 0, 0, 0, 0], &scores).calibration_in(Bins::EqualMass(3));
+        let counts: Vec<u64> = calibration.bins.iter().map(|bin| bin.count).collect();
+        assert_eq!(counts, [1, 3, 2]);
+        // |1 - 0.5| / 6 + 3 |2/3 - 0.6| / 6 + 2 |1 - 0.925| / 6
+        assert!((calibration.ece.or_zero() - (0.5 + 0.2 + 0.15) / 6.0).abs() < 1e-15);
+        assert_eq!(predictions(&[0], &[0.7, 0.3]).calibration_in(Bins::EqualMass(0)).bins.len(), 1);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Everything there is to say about a set of predictions, as numbers.
 
+mod intervals;
 mod text;
 mod write;
 
-pub use write::write_report;
+pub use intervals::{Intervals, ReportOptions, ScoreInterval};
+pub use write::{write_report, write_report_with};
 
 use crate::score::weighted_mean;
 use crate::{
-    Average, Calibration, ClassCounts, ConfusionMatrix, KappaWeights, Predictions, RocCurves, Score, Undefined,
+    Average, Calibration, ClassCounts, ConfusionMatrix, Error, KappaWeights, Predictions, RocCurves, Score, Undefined,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -55,6 +57,9 @@ pub struct Report {
     pub confusion_matrix: Vec<Vec<u64>>,
     /// Every score above that has no value, and why.
     pub undefined: Vec<UndefinedScore>,
+    /// Intervals, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<Intervals>,
 }
 
 /// One class against the rest.
@@ -162,9 +167,22 @@ impl Report {
             classes,
             confusion_matrix: matrix.rows().map(<[u64]>::to_vec).collect(),
             undefined: Vec::new(),
+            intervals: None,
         };
         report.undefined = report.undefined_scores();
         report
+    }
+
+    /// As [`new`](Self::new), with what the options ask for. Fails when there is not a group for each sample.
+    pub fn with_options(predictions: &Predictions, options: &ReportOptions) -> Result<Self, Error> {
+        Self::new(predictions).add_intervals(predictions, options)
+    }
+
+    fn add_intervals(mut self, predictions: &Predictions, options: &ReportOptions) -> Result<Self, Error> {
+        if let Some(bootstrap) = &options.bootstrap {
+            self.intervals = Some(Intervals::new(predictions, &options.resampling(predictions)?, bootstrap)?);
+        }
+        Ok(self)
     }
 
     /// As JSON, indented, with a final newline.

@@ -33,13 +33,20 @@ impl RocCurve {
     pub fn new(samples: impl IntoIterator<Item = (f64, bool)>) -> Self {
         let mut samples: Vec<(f64, bool)> = samples.into_iter().collect();
         samples.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        Self::from_counts(samples.chunk_by(|a, b| a.0 == b.0).map(|group| {
+            let positives = group.iter().filter(|(_, positive)| *positive).count() as u64;
+            (group[0].0, positives, group.len() as u64 - positives)
+        }))
+    }
+
+    /// From the score, the positives and the negatives of each set of samples with one score, by falling score.
+    pub(crate) fn from_counts(groups: impl IntoIterator<Item = (f64, u64, u64)>) -> Self {
         let mut point = RocPoint { threshold: f64::INFINITY, true_positives: 0, false_positives: 0 };
         let mut points = vec![point];
-        for group in samples.chunk_by(|a, b| a.0 == b.0) {
-            let positives = group.iter().filter(|(_, positive)| *positive).count() as u64;
-            point.threshold = group[0].0;
+        for (score, positives, negatives) in groups {
+            point.threshold = score;
             point.true_positives += positives;
-            point.false_positives += group.len() as u64 - positives;
+            point.false_positives += negatives;
             points.push(point);
         }
         Self { points }

@@ -31,6 +31,24 @@ pub enum Undefined {
     /// A mean over classes none of which has the score.
     #[error("it is undefined for every class")]
     NoClass,
+    /// Spread of the scores of a class of fewer than two samples.
+    #[error("fewer than two samples belong to the class")]
+    TooFewPositives,
+    /// Spread of the scores of the other classes, of fewer than two samples.
+    #[error("fewer than two samples belong to other classes")]
+    TooFewNegatives,
+    /// Interval of a value that no resample changes, such as an area of exactly 1: a width of 0 would claim certainty.
+    #[error("the samples do not vary in it, which says nothing of its spread")]
+    NoSpread,
+    /// Bootstrap interval of a score that half of the resamples or more do not have.
+    #[error("at least half of the resamples do not have the score")]
+    SeldomDefined,
+    /// Interval over several runs.
+    #[error("fewer than two runs")]
+    TooFewRuns,
+    /// Comparison of two classifiers that are right and wrong on the same samples.
+    #[error("both classifiers are right and wrong on the same samples")]
+    NoDisagreement,
 }
 
 /// The value of a score, or why it has none. In JSON a number, or `null`.

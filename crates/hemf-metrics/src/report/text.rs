@@ -51,6 +51,10 @@ impl Report {
         text += &self.ranking_table();
         text += "\n";
         text += &self.overall_scores();
+        if let Some(intervals) = &self.intervals {
+            text += "\n";
+            text += &intervals.to_text();
+        }
         if !self.undefined.is_empty() {
             text += "\nundefined:\n";
         }

@@ -1,6 +1,6 @@
 //! The files of a report.
 
-use super::Report;
+use super::{Report, ReportOptions};
 use crate::files::write_atomically;
 use crate::plot::{self, Cells};
 use crate::{Error, Predictions, RocCurves};
@@ -10,9 +10,14 @@ use std::path::Path;
 /// `confusion_matrix`, `confusion_matrix_normalised` and `roc` as `.svg` and `.png`. Each file appears whole or not at
 /// all. Returns the report written.
 pub fn write_report(folder: &Path, predictions: &Predictions) -> Result<Report, Error> {
+    write_report_with(folder, predictions, &ReportOptions::default())
+}
+
+/// As [`write_report`], with what the options ask for.
+pub fn write_report_with(folder: &Path, predictions: &Predictions, options: &ReportOptions) -> Result<Report, Error> {
     std::fs::create_dir_all(folder).map_err(|error| Error::write(folder, error))?;
     let curves = RocCurves::new(predictions);
-    let report = Report::with_curves(predictions, &curves);
+    let report = Report::with_curves(predictions, &curves).add_intervals(predictions, options)?;
     write_atomically(&folder.join("report.json"), report.to_json().as_bytes())?;
     write_atomically(&folder.join("report.txt"), report.to_text().as_bytes())?;
     predictions.write_csv(&folder.join("predictions.csv"))?;
