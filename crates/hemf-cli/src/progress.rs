@@ -103,7 +103,7 @@ impl Observer for Progress {
             Event::Start { run, epochs, steps, done } => {
                 self.line(&format!("run folder: {}", run.display()));
                 self.epochs = *epochs;
-                self.start_bar(*steps, *done, "{bar:12} {percent:>3}%  {wide_msg}  {eta} left");
+                self.start_bar(*steps, *done, "{bar:8} {percent:>3}%  {wide_msg}  {eta} left");
             }
             Event::Step(record) => self.step(record),
             Event::Scored { done, total } => self.scored(*done, *total),
