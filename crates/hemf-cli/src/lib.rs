@@ -28,6 +28,7 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
+    hemf_train::leave_threads_to_rayon(); // before anything has started a thread
     let parsed = args::Cli::command()
         .bin_name(program)
         .try_get_matches_from(arguments)

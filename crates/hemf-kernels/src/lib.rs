@@ -47,6 +47,7 @@ pub mod simd;
 mod softmax;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod window_attention;
 
 pub use activation::{gelu, relu, sigmoid};
@@ -63,4 +64,5 @@ pub use linear::linear;
 pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max};
 pub use rotary::{RotaryTable, rotary};
 pub use scale::scale;
+pub use threads::leave_threads_to_rayon;
 pub use window_attention::{Windows, window_attention};
