@@ -102,7 +102,10 @@ impl ParamStore {
 
 fn is_buffer(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
-    matches!(last, "running_mean" | "running_var" | "num_batches_tracked" | "angle" | "decay")
+    matches!(
+        last,
+        "running_mean" | "running_var" | "num_batches_tracked" | "angle" | "decay" | "relative_position_index"
+    )
 }
 
 fn initial_values(init: Init, n: usize, mut stream: Stream) -> Result<Vec<f32>> {
