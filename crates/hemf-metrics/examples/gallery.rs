@@ -2,7 +2,8 @@
 //! `cargo run --release -p hemf-metrics --example gallery -- target/gallery`.
 
 use hemf_metrics::plot::{self, EpochScores};
-use hemf_metrics::{Error, Predictions, write_report};
+use hemf_metrics::uncertainty::Bootstrap;
+use hemf_metrics::{Error, Predictions, ReportOptions, write_report_with};
 use std::path::PathBuf;
 
 fn main() -> Result<(), Error> {
@@ -20,13 +21,15 @@ fn main() -> Result<(), Error> {
     let many: Vec<String> = (0..50).map(|i| format!("Krankheitsbild {i:02} (Grad {})", i % 4)).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let isic = ["AKIEC", "BCC", "BKL", "DF", "MEL", "NV", "VASC"];
+    let bootstrap = Some(Bootstrap { resamples: 500, ..Bootstrap::default() });
+    let options = ReportOptions { bootstrap, all_pictures: true, ..ReportOptions::default() };
     for (name, classes, samples, skill) in [
         ("two", &["CT_COVID", "CT_NonCOVID"][..], 186, 1.0),
         ("seven", &isic[..], 3001, 3.0),
         ("eight", &kvasir[..], 2000, 4.0),
         ("fifty", &many[..], 5000, 3.5),
     ] {
-        let report = write_report(&folder.join(name), &invent(classes, samples, skill)?)?;
+        let report = write_report_with(&folder.join(name), &invent(classes, samples, skill)?, &options)?;
         println!("{name}\n{}", report.to_text());
     }
     for epochs in [12, 200] {

@@ -33,6 +33,7 @@ mod confusion;
 pub mod decision;
 mod error;
 mod files;
+mod histogram;
 pub mod plot;
 mod predictions;
 mod probability;
@@ -40,16 +41,19 @@ mod ranking;
 mod report;
 mod roc;
 mod score;
+mod subgroup;
 pub mod uncertainty;
 
 pub use agreement::KappaWeights;
 pub use confusion::{Average, ClassCounts, ConfusionMatrix};
 pub use error::Error;
+pub use histogram::{ClassHistogram, ScoreHistograms};
 pub use predictions::Predictions;
 pub use probability::{Bins, CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use report::{
-    Averages, ClassReport, Intervals, Report, ReportOptions, ScoreInterval, UndefinedScore, write_report,
+    Averages, ClassReport, ClassScores, Intervals, Report, ReportOptions, ScoreInterval, UndefinedScore, write_report,
     write_report_with,
 };
 pub use roc::{RocCurve, RocCurves, RocPoint};
 pub use score::{Score, Undefined};
+pub use subgroup::{MISSING, SMALLEST_CLASS, SMALLEST_SUBGROUP, Subgroup, Subgroups};

@@ -15,16 +15,25 @@
 //! ```
 
 mod axes;
+mod bars;
 mod colour;
 mod confusion;
 mod font;
+mod histogram;
 mod learning;
+mod legend;
 mod png;
+mod precision_recall;
+mod reliability;
 mod roc;
 mod scene;
 mod svg;
 
+pub use bars::class_bars;
 pub use confusion::{Cells, confusion_matrix};
+pub use histogram::score_histograms;
 pub use learning::{EpochScores, learning_curves};
-pub use roc::roc_curves;
+pub use precision_recall::precision_recall_curves;
+pub use reliability::reliability_diagram;
+pub use roc::{roc_curves, roc_curves_with_band};
 pub use scene::Picture;

@@ -81,6 +81,23 @@ impl Predictions {
         Self { scores: self.rows().flat_map(change).collect(), ..self.clone() }
     }
 
+    /// The samples at these positions, in their order. Fails when there are none.
+    ///
+    /// # Panics
+    /// When a position is out of range, as indexing does.
+    pub fn select(&self, samples: &[usize]) -> Result<Self, Error> {
+        if samples.is_empty() {
+            return Err(Error::NoSamples);
+        }
+        let width = self.classes.len();
+        Ok(Self {
+            classes: self.classes.clone(),
+            ids: samples.iter().map(|&sample| self.ids[sample].clone()).collect(),
+            truth: samples.iter().map(|&sample| self.truth[sample]).collect(),
+            scores: samples.iter().flat_map(|&sample| &self.scores[sample * width..][..width]).copied().collect(),
+        })
+    }
+
     /// Number of samples, at least one.
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {

@@ -3,6 +3,7 @@
 use crate::predictions::argmax;
 use crate::ranking::{Ranking, one_vs_one};
 use crate::score::{mean, weighted_mean};
+use crate::uncertainty::{Estimate, Level};
 use crate::{Average, Predictions, Score, Undefined};
 use serde::Serialize;
 
@@ -39,6 +40,15 @@ pub struct CalibrationBin {
     pub accuracy: Score,
     /// Mean of their highest scores.
     pub confidence: Score,
+}
+
+impl CalibrationBin {
+    /// The accuracy with Wilson's interval.
+    pub fn interval(&self, level: Level) -> Estimate {
+        // Back to the number from which the share was taken.
+        let correct = (self.accuracy.or_zero() * self.count as f64).round() as u64;
+        Estimate::proportion(correct, self.count, level, Undefined::NoSamples)
+    }
 }
 
 impl Predictions {

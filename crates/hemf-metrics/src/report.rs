@@ -1,10 +1,12 @@
 //! Everything there is to say about a set of predictions, as numbers.
 
 mod intervals;
+mod tables;
 mod text;
 mod write;
 
 pub use intervals::{Intervals, ReportOptions, ScoreInterval};
+pub use tables::ClassScores;
 pub use write::{write_report, write_report_with};
 
 use crate::score::weighted_mean;

@@ -117,6 +117,16 @@ impl RocCurve {
         self.undefined().is_none().then(|| self.points.iter().map(rate).collect())
     }
 
+    /// `(recall, precision)` of each point but the first, which takes none for positive; `None` where they are undefined.
+    pub fn recall_precision(&self) -> Option<Vec<(f64, f64)>> {
+        let positives = self.positives() as f64;
+        let place = |point: &RocPoint| {
+            let taken = (point.true_positives + point.false_positives) as f64;
+            (point.true_positives as f64 / positives, point.true_positives as f64 / taken)
+        };
+        self.undefined().is_none().then(|| self.points[1..].iter().map(place).collect())
+    }
+
     /// Area under the curve: the chance that a positive scores higher than a negative, ties counting half.
     pub fn auc(&self) -> Score {
         if let Some(reason) = self.undefined() {

@@ -38,7 +38,7 @@ pub enum Undefined {
     #[error("fewer than two samples belong to other classes")]
     TooFewNegatives,
     /// Interval of a value that no resample changes, such as an area of exactly 1: a width of 0 would claim certainty.
-    #[error("the samples do not vary in it, which says nothing of its spread")]
+    #[error("it does not vary within these samples: its spread is unknown")]
     NoSpread,
     /// Bootstrap interval of a score that half of the resamples or more do not have.
     #[error("at least half of the resamples do not have the score")]

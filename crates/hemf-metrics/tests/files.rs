@@ -1,7 +1,11 @@
 //! The files of a report.
 
 use hemf_metrics::plot::{self, Cells};
-use hemf_metrics::{ConfusionMatrix, Predictions, RocCurves, write_report};
+use hemf_metrics::uncertainty::{Bootstrap, Resampling};
+use hemf_metrics::{
+    ClassScores, ConfusionMatrix, Intervals, Predictions, ReportOptions, RocCurves, ScoreHistograms, write_report,
+    write_report_with,
+};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -67,6 +71,64 @@ fn the_report_names_what_is_undefined() {
     // The class without samples has a false positive rate only.
     assert!(points.contains("class,γ,inf,0,\n"), "{points}");
     assert!(points.contains("macro,,,1,1\n"));
+}
+
+#[test]
+fn every_picture_comes_with_its_numbers() {
+    let bootstrap = Some(Bootstrap { resamples: 100, ..Bootstrap::default() });
+    let options = ReportOptions { bootstrap, all_pictures: true, ..ReportOptions::default() };
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_report_with(first.path(), &predictions(), &options).unwrap();
+    // The same bytes again, on one thread.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(|| write_report_with(second.path(), &predictions(), &options)).unwrap();
+    let files = contents(first.path());
+    assert_eq!(files, contents(second.path()));
+    let pictures = files.keys().filter_map(|name| name.strip_suffix(".svg"));
+    let pictures: Vec<&str> = pictures.collect();
+    assert_eq!(pictures.len(), 7, "{pictures:?}");
+    for picture in pictures {
+        assert!(files.contains_key(&format!("{picture}.png")) && files.contains_key(&format!("{picture}.csv")));
+        let svg = std::str::from_utf8(&files[&format!("{picture}.svg")]).unwrap();
+        assert!(!svg.contains("NaN") && !svg.contains("inf\""), "{picture}");
+    }
+    let table = |name: &str| std::str::from_utf8(&files[name]).unwrap();
+    assert!(table("confusion_matrix.csv").contains("\n\"a <b> & \"\"c\"\"\",1,1,0\n"));
+    assert!(table("confusion_matrix_normalised.csv").ends_with("\nγ,,,\n"));
+    assert!(table("class_scores.csv").contains("\nγ,0,Sensitivity,,,\n"));
+    // Confidence 0.7 of the first sample is right, of the last wrong; 0.7 lies in (10/15, 11/15].
+    assert!(table("reliability.csv").contains("\n10,2,0.7,0.5,"), "{}", table("reliability.csv"));
+    assert_eq!(table("roc_band.csv").lines().count(), 102);
+    assert_eq!(table("score_histograms.csv").lines().count(), 1 + 3 * 20);
+    assert!(table("precision_recall.csv").starts_with("curve,class,threshold,recall,precision\n"));
+}
+
+#[test]
+fn any_number_of_classes_can_be_drawn() {
+    for classes in [1, 2, 7, 50] {
+        let names: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
+        let ids = (0..classes).map(|sample| sample.to_string()).collect();
+        let scores = (0..classes * classes).map(|i| f64::from(u8::from(i / classes == i % classes))).collect();
+        let predictions = Predictions::new(names, ids, (0..classes).collect(), scores).unwrap();
+        let curves = RocCurves::new(&predictions);
+        let histograms = ScoreHistograms::new(&predictions, 20);
+        let resampling = Resampling::within_classes(predictions.truth()).unwrap();
+        let bootstrap = Bootstrap { resamples: 20, ..Bootstrap::default() };
+        let intervals = Intervals::new(&predictions, &resampling, &bootstrap).unwrap();
+        let scores = ClassScores::new(&predictions.confusion_matrix(), predictions.classes(), &intervals);
+        for picture in [
+            plot::precision_recall_curves(&curves),
+            plot::reliability_diagram(&predictions.calibration()),
+            plot::score_histograms(&histograms),
+            plot::class_bars(&scores),
+        ] {
+            let svg = picture.svg();
+            assert!(!svg.contains("NaN") && !svg.contains("inf\""));
+            let (width, height) = picture.size();
+            assert!(width < 1200.0 && height < 2300.0, "{classes}: {width} x {height}");
+            assert!(picture.png(1.0).is_ok());
+        }
+    }
 }
 
 #[test]

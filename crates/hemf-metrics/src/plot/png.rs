@@ -31,15 +31,17 @@ fn draw(canvas: &mut Pixmap, shape: &Shape, transform: Transform) {
             }
         }
         Shape::Line { points, stroke } => {
-            let mut path = PathBuilder::new();
-            for (index, &(x, y)) in points.iter().enumerate() {
-                match index {
-                    0 => path.move_to(x as f32, y as f32),
-                    _ => path.line_to(x as f32, y as f32),
-                }
-            }
-            if let Some(path) = path.finish() {
+            if let Some(path) = through(points).finish() {
                 draw_line(canvas, &path, stroke, transform);
+            }
+        }
+        Shape::Area { points, fill, opacity } => {
+            let mut path = through(points);
+            path.close();
+            if let Some(path) = path.finish() {
+                let mut paint = paint(*fill);
+                paint.set_color_rgba8(fill.0, fill.1, fill.2, (opacity * 255.0).round() as u8);
+                canvas.fill_path(&path, &paint, FillRule::Winding, transform, None);
             }
         }
         Shape::Disc { centre, radius, fill } => {
@@ -56,6 +58,17 @@ fn draw(canvas: &mut Pixmap, shape: &Shape, transform: Transform) {
             }
         }
     }
+}
+
+fn through(points: &[(f64, f64)]) -> PathBuilder {
+    let mut path = PathBuilder::new();
+    for (index, &(x, y)) in points.iter().enumerate() {
+        match index {
+            0 => path.move_to(x as f32, y as f32),
+            _ => path.line_to(x as f32, y as f32),
+        }
+    }
+    path
 }
 
 fn draw_line(canvas: &mut Pixmap, path: &Path, stroke: &Stroke, transform: Transform) {

@@ -22,9 +22,28 @@ pub struct Picture {
 
 #[derive(Clone, Debug)]
 pub(super) enum Shape {
-    Rect { x: f64, y: f64, width: f64, height: f64, fill: Colour },
-    Line { points: Vec<(f64, f64)>, stroke: Stroke },
-    Disc { centre: (f64, f64), radius: f64, fill: Colour },
+    Rect {
+        x: f64,
+        y: f64,
+        width: f64,
+        height: f64,
+        fill: Colour,
+    },
+    Line {
+        points: Vec<(f64, f64)>,
+        stroke: Stroke,
+    },
+    /// A closed outline, filled so that what lies below shines through; opacity from 0 to 1.
+    Area {
+        points: Vec<(f64, f64)>,
+        fill: Colour,
+        opacity: f64,
+    },
+    Disc {
+        centre: (f64, f64),
+        radius: f64,
+        fill: Colour,
+    },
     Text(Text),
 }
 

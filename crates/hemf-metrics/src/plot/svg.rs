@@ -61,10 +61,15 @@ fn append(svg: &mut String, shape: &Shape) {
             fill.hex()
         ),
         Shape::Line { points, stroke } => {
-            let points: Vec<String> = points.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();
-            let points = points.join(" ");
-            writeln!(svg, "<polyline points=\"{points}\" fill=\"none\"{}/>", stroked(stroke))
+            writeln!(svg, "<polyline points=\"{}\" fill=\"none\"{}/>", places(points), stroked(stroke))
         }
+        Shape::Area { points, fill, opacity } => writeln!(
+            svg,
+            "<polygon points=\"{}\" fill=\"{}\" fill-opacity=\"{}\"/>",
+            places(points),
+            fill.hex(),
+            number(*opacity)
+        ),
         Shape::Disc { centre, radius, fill } => writeln!(
             svg,
             "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{}\"/>",
@@ -78,6 +83,11 @@ fn append(svg: &mut String, shape: &Shape) {
             Ok(())
         }
     };
+}
+
+fn places(points: &[(f64, f64)]) -> String {
+    let places: Vec<String> = points.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();
+    places.join(" ")
 }
 
 fn stroked(stroke: &Stroke) -> String {

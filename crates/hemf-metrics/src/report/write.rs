@@ -1,8 +1,10 @@
 //! The files of a report.
 
-use super::{Report, ReportOptions};
+use super::tables::{cell, write_pictures, write_table};
+use super::{Intervals, Report, ReportOptions};
 use crate::files::write_atomically;
 use crate::plot::{self, Cells};
+use crate::uncertainty::RocBand;
 use crate::{Error, Predictions, RocCurves};
 use std::path::Path;
 
@@ -21,9 +23,7 @@ pub fn write_report_with(folder: &Path, predictions: &Predictions, options: &Rep
     write_atomically(&folder.join("report.json"), report.to_json().as_bytes())?;
     write_atomically(&folder.join("report.txt"), report.to_text().as_bytes())?;
     predictions.write_csv(&folder.join("predictions.csv"))?;
-    let path = folder.join("roc.csv");
-    let points = roc_csv(&curves).map_err(|error| Error::write(&path, error.into()))?;
-    write_atomically(&path, &points)?;
+    write_table(folder, "roc", |csv| roc_table(csv, &curves))?;
 
     let matrix = predictions.confusion_matrix();
     let classes = predictions.classes();
@@ -31,23 +31,34 @@ pub fn write_report_with(folder: &Path, predictions: &Predictions, options: &Rep
     counts.write(folder, "confusion_matrix")?;
     let shares = plot::confusion_matrix(&matrix, classes, Cells::RowShares);
     shares.write(folder, "confusion_matrix_normalised")?;
-    plot::roc_curves(&curves).write(folder, "roc")?;
+    match options.all_pictures {
+        false => plot::roc_curves(&curves).write(folder, "roc")?,
+        true => {
+            let bootstrap = options.bootstrap.unwrap_or_default();
+            let resampling = options.resampling(predictions)?;
+            let intervals = match &report.intervals {
+                Some(intervals) => intervals,
+                None => &Intervals::new(predictions, &resampling, &bootstrap)?,
+            };
+            // Without a curve there is no band either; the picture says so.
+            let band = RocBand::of_mean(predictions, &resampling, &bootstrap)?.ok();
+            write_pictures(folder, predictions, &curves, intervals, band.as_ref())?;
+        }
+    }
     Ok(report)
 }
 
 /// The corners of every curve: `curve,class,threshold,false_positive_rate,true_positive_rate`, where `curve` is
 /// `class`, `micro` or `macro`. A rate that is undefined is empty, as is the threshold of the macro mean, which has none.
-fn roc_csv(curves: &RocCurves) -> Result<Vec<u8>, csv::Error> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
+fn roc_table(csv: &mut csv::Writer<Vec<u8>>, curves: &RocCurves) -> Result<(), csv::Error> {
     csv.write_record(["curve", "class", "threshold", "false_positive_rate", "true_positive_rate"])?;
-    let text = |number: Option<f64>| number.map_or(String::new(), |number| number.to_string());
     let classes = curves.classes.iter();
     let classes = classes.map(|(class, curve)| ("class", class.as_str(), curve));
     for (kind, class, curve) in classes.chain([("micro", "", &curves.micro)]) {
         let curve = curve.corners();
         for point in curve.points() {
-            let false_positive_rate = text(curve.false_positive_rate(point).value());
-            let true_positive_rate = text(curve.true_positive_rate(point).value());
+            let false_positive_rate = cell(curve.false_positive_rate(point).value());
+            let true_positive_rate = cell(curve.true_positive_rate(point).value());
             let threshold = point.threshold.to_string();
             let record = [kind, class, &threshold, &false_positive_rate, &true_positive_rate];
             csv.write_record(record)?;
@@ -57,5 +68,5 @@ fn roc_csv(curves: &RocCurves) -> Result<Vec<u8>, csv::Error> {
         let rates = [false_positive_rate, true_positive_rate].map(|rate| rate.to_string());
         csv.write_record(["macro", "", "", &rates[0], &rates[1]])?;
     }
-    csv.into_inner().map_err(|error| error.into_error().into())
+    Ok(())
 }

@@ -149,7 +149,7 @@ mod tests {
         };
         assert_eq!(format!("{whole:.3}"), "0.870 (0.812 to 0.911)");
         let certain = Estimate { interval: Err(Undefined::NoSpread), ..whole };
-        assert!(format!("{certain:.1}").starts_with("0.9 (no interval: the samples do not vary"));
+        assert!(format!("{certain:.1}").starts_with("0.9 (no interval: it does not vary"));
         let json = serde_json::to_value(certain).unwrap();
         assert!(json["low"].is_null() && json["method"] == "wilson");
         assert_eq!(json["reason"], Undefined::NoSpread.to_string());

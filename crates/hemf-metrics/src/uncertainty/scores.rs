@@ -114,6 +114,17 @@ impl<'a> Scorer<'a> {
         self.by_class[class].curve(|sample| (times[sample].into(), truth[sample] == class))
     }
 
+    /// Mean recall over the classes that occur.
+    pub(crate) fn balanced_accuracy(&self, times: &[u32]) -> Score {
+        self.matrix(times).balanced_accuracy()
+    }
+
+    /// Mean area over the classes that have one.
+    pub(crate) fn macro_auc(&self, times: &[u32]) -> Score {
+        let areas = (0..self.by_class.len()).filter_map(|class| self.curve(class, times).auc().value());
+        crate::score::mean(areas, Undefined::NoClass)
+    }
+
     fn matrix(&self, times: &[u32]) -> ConfusionMatrix {
         let mut matrix = ConfusionMatrix::new(self.predictions.classes().len());
         for ((&truth, &predicted), &times) in self.predictions.truth().iter().zip(&self.predicted).zip(times) {
