@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Prepare(Prepare),
     /// Show every setting of a run, with defaults filled in
     Config(Config),
+    /// Compare every block and network with numbers of the published code, and print the errors
+    Parity(Parity),
 }
 
 #[derive(Debug, Args)]
@@ -223,4 +225,15 @@ impl From<SplitName> for Split {
             SplitName::Test => Self::Test,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Parity {
+    /// Folder of goldens
+    #[arg(default_value = "goldens")]
+    pub(crate) goldens: PathBuf,
+
+    /// Print the certificate as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }

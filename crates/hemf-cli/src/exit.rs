@@ -16,7 +16,8 @@ pub enum Exit {
     Usage = 2,
     /// A configuration, data set or checkpoint that cannot be used.
     Input = 3,
-    /// A file is not as it was written: a checksum or seal does not agree.
+    /// A file is not as it was written: a checksum or seal does not agree. Or a number is not what the published code
+    /// computes.
     Integrity = 4,
     /// Training reached a number that is not finite.
     Diverged = 6,
@@ -42,6 +43,10 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { message: message.into(), exit: Exit::Usage }
+    }
+
+    pub(crate) fn input(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::Input }
     }
 
     pub(crate) fn unexpected(message: impl Into<String>) -> Self {

@@ -167,7 +167,7 @@ fn another_number_of_classes_is_refused_and_nothing_is_set() {
     let (config, store) = nano(3, 1);
     let before: Vec<_> = store.state().iter().map(|(_, t)| values(t)).collect();
     let error = load_weights(&store, &config, &other.state().into_iter().collect()).unwrap_err();
-    assert_eq!(error.to_string(), "weight conv_head.weight: the file has [5, 128], the model [3, 128]");
+    assert_eq!(error.to_string(), "weight conv_head.weight: the file has [5, 96], the model [3, 96]");
     let after: Vec<_> = store.state().iter().map(|(_, t)| values(t)).collect();
     assert!(before == after);
 }

@@ -89,9 +89,17 @@ impl Default for HemfConfig {
 }
 
 impl HemfConfig {
-    /// A small network for CPUs and tests: an eighth of the channels' squares, one block a stage but two in the third.
+    /// A small network for CPUs and tests: 1.0 million parameters; one ELF block and one EGF layer a stage, two in the
+    /// third.
     pub(super) fn nano() -> Self {
-        Self { dims: [16, 32, 64, 128], elf_depths: [1, 1, 2, 1], egf_depths: [1, 1, 2, 1], ..Self::default() }
+        Self {
+            dims: [32, 48, 64, 96],
+            elf_depths: [1, 1, 2, 1],
+            egf_depths: [1, 1, 2, 1],
+            heads: 4,
+            slots: 16,
+            ..Self::default()
+        }
     }
 
     pub(super) fn validate(&self) -> Result<(), Error> {
