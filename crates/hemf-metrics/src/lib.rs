@@ -8,6 +8,9 @@
 //! - *Undefined stays undefined*: a [`Score`] is a number or the reason why there is none, never a silent 0.
 //! - *A picture takes numbers and knows nothing else* ([`plot`]): one description, drawn as SVG and as PNG.
 //!
+//! Beside the scores: how sure they are ([`uncertainty`]), what to do with them ([`decision`]), and whether they hold
+//! for every part of the samples ([`Subgroups`]). [`ReportOptions`] adds intervals and pictures to a report.
+//!
 //! ```
 //! use hemf_metrics::{Predictions, Report};
 //!

@@ -1,6 +1,6 @@
 //! Samples sorted by a score once, for curves that count them differently often.
 
-use crate::score::weighted_mean;
+use crate::score::{WeightedMean, weighted_mean};
 use crate::{Average, Predictions, RocCurve, Score, Undefined};
 
 /// Positions by falling score, those of equal score as one.
@@ -8,6 +8,13 @@ pub(crate) struct Ranking {
     order: Vec<usize>,
     /// Score and end of each run of equal scores.
     ties: Vec<(f64, usize)>,
+}
+
+/// What [`RocCurve`] calls so.
+pub(crate) struct Areas {
+    pub(crate) auc: Score,
+    pub(crate) average_precision: Score,
+    pub(crate) precision_recall_area: Score,
 }
 
 impl Ranking {
@@ -50,6 +57,48 @@ impl Ranking {
             }
             (positives + negatives > 0).then_some((score, positives, negatives))
         }))
+    }
+
+    /// The areas of [`curve`](Self::curve), to the last bit, without keeping its points.
+    pub(crate) fn areas(&self, counted: impl Fn(usize) -> (u64, bool)) -> Areas {
+        let (mut true_positives, mut false_positives, mut twice) = (0u64, 0u64, 0u128);
+        let (mut steps, mut trapezoids) = (WeightedMean::default(), WeightedMean::default());
+        let mut before = 1.0;
+        for (_, run) in self.runs() {
+            let (mut positives, mut negatives) = (0, 0);
+            for &position in run {
+                match counted(position) {
+                    (times, true) => positives += times,
+                    (times, false) => negatives += times,
+                }
+            }
+            if positives + negatives == 0 {
+                continue;
+            }
+            twice += u128::from(negatives) * u128::from(2 * true_positives + positives);
+            true_positives += positives;
+            false_positives += negatives;
+            let precision = true_positives as f64 / (true_positives + false_positives) as f64;
+            if positives > 0 {
+                steps.push(positives as f64, precision);
+                trapezoids.push(positives as f64, (before + precision) / 2.0);
+            }
+            before = precision;
+        }
+        let pairs = u128::from(true_positives) * u128::from(false_positives);
+        let undefined = match (true_positives, false_positives) {
+            (0, _) => Some(Undefined::NoPositives),
+            (_, 0) => Some(Undefined::NoNegatives),
+            _ => None,
+        };
+        match undefined.map(Score::Undefined) {
+            Some(none) => Areas { auc: none, average_precision: none, precision_recall_area: none },
+            None => Areas {
+                auc: Score::Defined(twice as f64 / (2 * pairs) as f64),
+                average_precision: steps.or(Undefined::NoPositives),
+                precision_recall_area: trapezoids.or(Undefined::NoPositives),
+            },
+        }
     }
 
     /// Areas under the ROC curves that tell `class` from each other class among the samples of the two, all in one pass.

@@ -114,23 +114,42 @@ impl Serialize for Score {
     }
 }
 
-/// Weighted mean `sum(w x) / sum(w)`; `reason` when the weights sum to zero.
+/// Weighted mean `sum(w x) / sum(w)`, term by term.
 ///
 /// The sums are Neumaier's compensated ones (ZAMM 54, 1974): their error does not grow with the number of samples,
 /// so a mean does not depend on the order of the samples beyond its last digit.
-pub(crate) fn weighted_mean(pairs: impl IntoIterator<Item = (f64, f64)>, reason: Undefined) -> Score {
-    let (mut sum, mut lost, mut weights) = (0.0f64, 0.0f64, 0.0f64);
-    for (weight, value) in pairs {
+#[derive(Clone, Copy, Default)]
+pub(crate) struct WeightedMean {
+    sum: f64,
+    lost: f64,
+    weights: f64,
+}
+
+impl WeightedMean {
+    pub(crate) fn push(&mut self, weight: f64, value: f64) {
         let term = weight * value;
-        let next = sum + term;
-        lost += if sum.abs() >= term.abs() { (sum - next) + term } else { (term - next) + sum };
-        sum = next;
-        weights += weight;
+        let next = self.sum + term;
+        self.lost += if self.sum.abs() >= term.abs() { (self.sum - next) + term } else { (term - next) + self.sum };
+        self.sum = next;
+        self.weights += weight;
     }
-    match weights {
-        0.0 => Score::Undefined(reason),
-        _ => Score::Defined((sum + lost) / weights),
+
+    /// The mean; `reason` when the weights sum to zero.
+    pub(crate) fn or(self, reason: Undefined) -> Score {
+        match self.weights {
+            0.0 => Score::Undefined(reason),
+            weights => Score::Defined((self.sum + self.lost) / weights),
+        }
     }
+}
+
+/// The [`WeightedMean`] of pairs of a weight and a value; `reason` when the weights sum to zero.
+pub(crate) fn weighted_mean(pairs: impl IntoIterator<Item = (f64, f64)>, reason: Undefined) -> Score {
+    let mut mean = WeightedMean::default();
+    for (weight, value) in pairs {
+        mean.push(weight, value);
+    }
+    mean.or(reason)
 }
 
 /// Plain mean; `reason` when there is nothing to average.

@@ -23,7 +23,7 @@ pub fn score_histograms(histograms: &ScoreHistograms) -> Picture {
     let width = LEFT + columns as f64 * (PANEL.0 + GAP.0);
     let detail = "score of the class among its samples and among the others, in shares of each (square-root scale)";
     let mut picture = Picture {
-        width: width.max(500.0),
+        width: width.max(40.0 + font::width(detail, Weight::Regular, 12.0)),
         height: TOP + rows as f64 * (PANEL.1 + GAP.1) + 20.0,
         title: "Score histograms".to_owned(),
         description: format!("Distribution of the score of each of {classes} classes, {detail}."),
@@ -60,14 +60,9 @@ pub fn score_histograms(histograms: &ScoreHistograms) -> Picture {
 
 /// Shares worth a mark, at their square roots.
 fn root_ticks(highest: f64) -> Ticks {
-    let marked: Vec<f64> = [0.0, 0.01, 0.1, 0.3, 0.6, 1.0].into_iter().filter(|&share| share <= highest).collect();
-    // Of close neighbours the larger stays.
-    let marked: Vec<f64> = marked
-        .iter()
-        .enumerate()
-        .filter(|(i, share)| marked.get(i + 1).is_none_or(|next| next.sqrt() - share.sqrt() > 0.16 * highest.sqrt()))
-        .map(|(_, &share)| share)
-        .collect();
+    // The small one only where the larger ones leave room.
+    let marks = [0.0, 0.01, 0.1, 0.3, 0.6, 1.0].into_iter();
+    let marked: Vec<f64> = marks.filter(|&mark| mark <= highest && (mark != 0.01 || highest < 0.3)).collect();
     Ticks { labels: marked.iter().map(f64::to_string).collect(), values: marked.into_iter().map(f64::sqrt).collect() }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::predictions::argmax;
 use crate::probability::{loss, rank, row_brier, square_error};
-use crate::ranking::{Ranking, one_vs_one};
+use crate::ranking::{Areas, Ranking, one_vs_one};
 use crate::score::weighted_mean;
 use crate::{Average, ClassCounts, ConfusionMatrix, KappaWeights, Predictions, RocCurve, Score, Undefined};
 
@@ -97,14 +97,14 @@ impl<'a> Scorer<'a> {
     /// All scores when sample `i` counts `times[i]` times: those of the report of such a list of samples.
     pub(crate) fn scores(&self, times: &[u32]) -> Vec<Score> {
         let matrix = self.matrix(times);
-        let curves: Vec<RocCurve> = (0..matrix.classes()).map(|class| self.curve(class, times)).collect();
-        let mut scores = self.whole(times, &matrix, &curves).to_vec();
+        let areas: Vec<Areas> = (0..matrix.classes()).map(|class| self.areas(class, times)).collect();
+        let mut scores = self.whole(times, &matrix, &areas).to_vec();
         scores.extend(self.top().map(|k| {
             let hits = self.ranks.iter().zip(times).filter(|(rank, _)| **rank < k);
             let hits = hits.map(|(_, &times)| u64::from(times)).sum();
             Score::ratio(hits, matrix.total(), Undefined::NoSamples)
         }));
-        scores.extend(curves.iter().enumerate().flat_map(|(class, curve)| self.of_class(times, &matrix, class, curve)));
+        scores.extend(areas.iter().enumerate().flat_map(|(class, areas)| self.of_class(times, &matrix, class, areas)));
         scores
     }
 
@@ -114,6 +114,11 @@ impl<'a> Scorer<'a> {
         self.by_class[class].curve(|sample| (times[sample].into(), truth[sample] == class))
     }
 
+    fn areas(&self, class: usize, times: &[u32]) -> Areas {
+        let truth = self.predictions.truth();
+        self.by_class[class].areas(|sample| (times[sample].into(), truth[sample] == class))
+    }
+
     /// Mean recall over the classes that occur.
     pub(crate) fn balanced_accuracy(&self, times: &[u32]) -> Score {
         self.matrix(times).balanced_accuracy()
@@ -121,7 +126,7 @@ impl<'a> Scorer<'a> {
 
     /// Mean area over the classes that have one.
     pub(crate) fn macro_auc(&self, times: &[u32]) -> Score {
-        let areas = (0..self.by_class.len()).filter_map(|class| self.curve(class, times).auc().value());
+        let areas = (0..self.by_class.len()).filter_map(|class| self.areas(class, times).auc.value());
         crate::score::mean(areas, Undefined::NoClass)
     }
 
@@ -138,21 +143,21 @@ impl<'a> Scorer<'a> {
         TOP.into_iter().filter(move |&k| k < classes)
     }
 
-    fn whole(&self, times: &[u32], matrix: &ConfusionMatrix, curves: &[RocCurve]) -> [Score; WHOLE.len()] {
+    fn whole(&self, times: &[u32], matrix: &ConfusionMatrix, areas: &[Areas]) -> [Score; WHOLE.len()] {
         let truth = self.predictions.truth();
         let classes = matrix.classes();
         let support: Vec<u64> = (0..classes).map(|class| matrix.support(class)).collect();
-        let areas: Vec<Vec<Score>> = (0..classes)
+        let pairwise: Vec<Vec<Score>> = (0..classes)
             .map(|class| self.by_class[class].against_each(class, truth, classes, |sample| times[sample].into()))
             .collect();
-        let micro = self.pairs.curve(|pair| (times[pair / classes].into(), truth[pair / classes] == pair % classes));
-        let defined = |average: Average, score: fn(&RocCurve) -> Score| {
-            let pairs = curves.iter().zip(&support).filter_map(|(curve, &support)| {
+        let micro = self.pairs.areas(|pair| (times[pair / classes].into(), truth[pair / classes] == pair % classes));
+        let defined = |average: Average, score: fn(&Areas) -> Score| {
+            let pairs = areas.iter().zip(&support).filter_map(|(areas, &support)| {
                 let weight = match average {
                     Average::Macro => 1.0,
                     Average::Weighted => support as f64,
                 };
-                Some((weight, score(curve).value()?))
+                Some((weight, score(areas).value()?))
             });
             weighted_mean(pairs, Undefined::NoClass)
         };
@@ -163,21 +168,21 @@ impl<'a> Scorer<'a> {
             matrix.kappa(KappaWeights::None),
             matrix.kappa(KappaWeights::Linear),
             matrix.kappa(KappaWeights::Quadratic),
-            one_vs_one(&areas, &support, Average::Macro),
+            one_vs_one(&pairwise, &support, Average::Macro),
             mean(&self.losses, times),
             mean(&self.briers, times),
             matrix.average(Average::Macro, ClassCounts::precision),
             matrix.average(Average::Macro, ClassCounts::recall),
             matrix.average(Average::Macro, ClassCounts::f1),
             matrix.average(Average::Macro, ClassCounts::jaccard),
-            defined(Average::Macro, RocCurve::auc),
-            defined(Average::Macro, RocCurve::average_precision),
+            defined(Average::Macro, |areas| areas.auc),
+            defined(Average::Macro, |areas| areas.average_precision),
             matrix.average(Average::Weighted, ClassCounts::precision),
             matrix.average(Average::Weighted, ClassCounts::f1),
-            defined(Average::Weighted, RocCurve::auc),
-            defined(Average::Weighted, RocCurve::average_precision),
-            micro.auc(),
-            micro.average_precision(),
+            defined(Average::Weighted, |areas| areas.auc),
+            defined(Average::Weighted, |areas| areas.average_precision),
+            micro.auc,
+            micro.average_precision,
         ]
     }
 
@@ -186,7 +191,7 @@ impl<'a> Scorer<'a> {
         times: &[u32],
         matrix: &ConfusionMatrix,
         class: usize,
-        curve: &RocCurve,
+        areas: &Areas,
     ) -> [Score; OF_CLASS.len()] {
         let counts = matrix.class(class);
         let squares = self.predictions.rows().zip(self.predictions.truth()).zip(times);
@@ -199,9 +204,9 @@ impl<'a> Scorer<'a> {
             counts.jaccard(),
             counts.specificity(),
             counts.negative_predictive_value(),
-            curve.auc(),
-            curve.average_precision(),
-            curve.precision_recall_area(),
+            areas.auc,
+            areas.average_precision,
+            areas.precision_recall_area,
             weighted_mean(squares, Undefined::NoSamples),
         ]
     }
