@@ -32,6 +32,7 @@ fn main() -> Result<(), Error> {
     let bootstrap = Bootstrap { resamples: 20, ..Bootstrap::default() };
     let start = Instant::now();
     let intervals = Intervals::new(&predictions, &Resampling::within_classes(predictions.truth())?, &bootstrap)?;
-    println!("{} intervals from 20 resamples: {:.1?}", intervals.scores.len(), start.elapsed());
+    let (count, resamples) = (intervals.scores.len(), bootstrap.resamples);
+    println!("{count} intervals from {resamples} resamples: {:.1?}", start.elapsed());
     Ok(())
 }

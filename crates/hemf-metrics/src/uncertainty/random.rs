@@ -32,9 +32,9 @@ impl Stream {
 mod tests {
     use super::*;
 
-    /// The first numbers of seed 1234567 that the authors' own program prints.
+    /// The first numbers of seed 1234567, as in the task "Pseudo-random numbers/Splitmix64" of Rosetta Code.
     #[test]
-    fn the_numbers_of_the_authors() {
+    fn the_published_numbers() {
         let mut stream = Stream(1234567);
         let expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431];
         assert_eq!([(); 4].map(|()| stream.next()), expected);
