@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// About how many values one task should touch: enough to pay for handing it out, few enough to keep two to sixty-four
 /// cores busy.
-const TASK: usize = 1 << 15;
+const TASK: usize = 1 << 13;
 
 /// How many rows of `width` values make one task.
 pub(crate) fn rows_per_task(width: usize) -> usize {

@@ -118,7 +118,8 @@ fn patches(g: &Geometry, x: &[f32], range: Range<usize>, cols: &mut [f32]) {
 /// How many output pixels make a band: its patches stay in the cache, and there are enough bands to go round.
 fn band(g: &Geometry) -> usize {
     const CACHE: usize = 1 << 18; // values: 1 MB
-    (CACHE / g.patch()).clamp(32, 512)
+    const ENOUGH: usize = 8;
+    (CACHE / g.patch()).min(g.pixels().div_ceil(ENOUGH)).clamp(32, 512)
 }
 
 pub(super) fn forward(g: &Geometry, x: &[f32], packed: &[f32], b: Option<&[f32]>) -> Vec<f32> {
