@@ -33,10 +33,10 @@ impl Egf {
     /// (B, H, W, C) -> (B, H, W, C)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (_, height, width, _) = x.dims4()?;
-        let rotary = self.positions.rotary(height, width)?;
+        let (rotary, decay) = (self.positions.rotary(height, width)?, self.positions.decay()?);
         let mut x = x.clone();
         for (retention, fc) in &self.layers {
-            let y = retention.forward(&x, &rotary, self.positions.decay())?;
+            let y = retention.forward(&x, &rotary, &decay)?;
             x = self.norm1.forward(&hemf_kernels::add(&x, &y)?)?;
             let y = fc.forward(&x)?;
             x = self.norm2.forward(&hemf_kernels::add(&x, &y)?)?;

@@ -10,7 +10,7 @@ use hemf_kernels::RotaryTable;
 #[derive(Clone, Debug)]
 pub struct Positions {
     angle: Tensor,
-    decay: Vec<f32>,
+    decay: Tensor,
 }
 
 impl Positions {
@@ -27,10 +27,7 @@ impl Positions {
             }
             Ok(tensor.detach())
         };
-        Ok(Self {
-            angle: constant("angle", angles(channels / heads))?,
-            decay: constant("decay", decays(heads))?.to_vec1()?,
-        })
+        Ok(Self { angle: constant("angle", angles(channels / heads))?, decay: constant("decay", decays(heads))? })
     }
 
     /// Sines and cosines for the pixels of a map, whose position is y W + x.
@@ -39,8 +36,8 @@ impl Positions {
     }
 
     /// g_n for each head n: what a step of distance adds to a score.
-    pub fn decay(&self) -> &[f32] {
-        &self.decay
+    pub fn decay(&self) -> Result<Vec<f32>> {
+        self.decay.to_vec1()
     }
 }
 
@@ -53,4 +50,25 @@ fn angles(d: usize) -> Vec<f32> {
 /// ln(1 - 2^(-1 - 3 n / heads)) for n = 0..heads.
 fn decays(heads: usize) -> Vec<f32> {
     (0..heads).map(|n| (1.0 - (-1.0 - 3.0 * n as f64 / heads as f64).exp2()).ln() as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use candle_nn::VarMap;
+
+    #[test]
+    fn weights_loaded_after_the_block_was_built_count() {
+        let vars = VarMap::new();
+        let positions = Positions::new(16, 4, VarBuilder::from_varmap(&vars, DType::F32, &Device::Cpu)).unwrap();
+        assert_eq!(positions.decay().unwrap(), decays(4));
+        let loaded = [("angle", vec![0.5f32; 4]), ("decay", vec![-0.25f32; 4])];
+        for (name, values) in &loaded {
+            vars.data().lock().unwrap()[*name].set(&Tensor::new(values.as_slice(), &Device::Cpu).unwrap()).unwrap();
+        }
+        assert_eq!(positions.decay().unwrap(), [-0.25; 4]);
+        let sines = positions.rotary(1, 3).unwrap().sin().to_vec2::<f32>().unwrap();
+        assert_eq!(sines[2][0], 1f64.sin() as f32);
+    }
 }

@@ -49,6 +49,6 @@ impl Retention {
     /// The positions' table and decays, applied to a map of any size: [`forward`](Self::forward) for a single call.
     pub fn forward_at(&self, x: &Tensor, positions: &Positions) -> Result<Tensor> {
         let (_, height, width, _) = x.dims4()?;
-        self.forward(x, &positions.rotary(height, width)?, positions.decay())
+        self.forward(x, &positions.rotary(height, width)?, &positions.decay()?)
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 
-/// How weights start (SPEC: "Initial values").
+/// How weights start, as in the published code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initial {
     /// Both branches and the head: linear weights ~ N(0, 0.02), convolutions ~ N(0, 0.2), biases 0.

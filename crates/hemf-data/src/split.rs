@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn published_sizes() {
-        // SPEC: ISIC2018 6012/1002/3001, COVID19-CT 449/111/186, Kvasir halves of 2000.
+        // The published sizes: ISIC2018 6012/1002/3001, COVID19-CT 449/111/186, Kvasir halves of 2000.
         let total = |rule: Rule, sizes: &[usize]| {
             let places = rule.places(sizes, 123).concat();
             Split::ALL.map(|split| count(&places, split))

@@ -1,7 +1,9 @@
 //! How every op is tested: its own kernel in f32 against its composed form in f64, forward and backward, and the
 //! composed form's gradients against finite differences.
 
+use crate::simd::{self, Level};
 use candle_core::{DType, Device, Result, Tensor, Var};
+use std::sync::Mutex;
 
 /// Deterministic values in [-1, 1), by splitmix64.
 pub(crate) fn values(n: usize, seed: u64) -> Vec<f32> {
@@ -94,9 +96,14 @@ pub(crate) fn check_bits(name: &str, op: Op<'_>, inputs: &[Tensor]) {
         bits
     };
     let want = all();
-    for level in [crate::simd::Level::Baseline, crate::simd::Level::Avx2] {
-        crate::simd::force(level);
-        assert!(all() == want, "{name} differs at {level:?}");
+    {
+        // The level is one for the process: other tests that force it wait.
+        static FORCED: Mutex<()> = Mutex::new(());
+        let _alone = FORCED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for level in [Level::Baseline, Level::Avx2] {
+            let taken = simd::force(level);
+            assert!(all() == want, "{name} differs at {taken:?}");
+        }
     }
     for threads in [1, 2, 3, 8] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

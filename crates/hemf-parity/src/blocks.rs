@@ -61,13 +61,15 @@ pub(crate) fn run(folder: &Path) -> Result<Vec<Case>, Error> {
     let Some(manifest) = json::<Manifest>(&folder.join("blocks/manifest.json"))? else { return Ok(vec![]) };
     let mut cases = vec![];
     for entry in &manifest.cases {
-        if let Some(tensors) = Tensors::read(folder, &entry.file)? {
-            cases.push(match entry.kind() {
-                "relpos" => positions(entry, &tensors)?,
-                "droppath" => drop_path(entry, &tensors)?,
-                _ => module(entry, &tensors)?,
-            });
+        if entry.compare.is_empty() {
+            return Err(entry.wrong("nothing to compare in the manifest".into()));
         }
+        let tensors = Tensors::read(folder, &entry.file)?;
+        cases.push(match entry.kind() {
+            "relpos" => positions(entry, &tensors)?,
+            "droppath" => drop_path(entry, &tensors)?,
+            _ => module(entry, &tensors)?,
+        });
     }
     Ok(cases)
 }
@@ -203,9 +205,9 @@ fn positions(entry: &Entry, tensors: &Tensors) -> Result<Case, Error> {
     let vb = if stored.is_empty() { constants() } else { VarBuilder::from_tensors(stored, DType::F32, &Device::Cpu) };
     let positions = Positions::new(entry.size("embed_dim")?, entry.size("num_heads")?, vb)?;
     let table = positions.rotary(height, width)?;
+    let decay = positions.decay()?;
     let mask = |n: usize| -> TensorResult<Tensor> {
-        let values =
-            (positions.decay().iter()).flat_map(|g| (0..n * n).map(move |at| g * (at / n).abs_diff(at % n) as f32));
+        let values = (decay.iter()).flat_map(|g| (0..n * n).map(move |at| g * (at / n).abs_diff(at % n) as f32));
         Tensor::from_iter(values, &Device::Cpu)
     };
     let mut case = Case::new(&entry.file);

@@ -61,15 +61,12 @@ pub(crate) struct Tensors {
 }
 
 impl Tensors {
-    /// Reads them, or nothing where there is no such file.
-    pub(crate) fn read(folder: &Path, file: &str) -> Result<Option<Self>, Error> {
+    /// Reads them. A file that the manifest names has to be there.
+    pub(crate) fn read(folder: &Path, file: &str) -> Result<Self, Error> {
         let path = folder.join(file);
-        if !path.exists() {
-            return Ok(None);
-        }
         let tensors = safetensors::load(&path, &Device::Cpu)
             .map_err(|e| Error::File { path: path.clone(), message: e.to_string() })?;
-        Ok(Some(Self { file: file.to_owned(), tensors }))
+        Ok(Self { file: file.to_owned(), tensors })
     }
 
     /// A tensor that has to be there.

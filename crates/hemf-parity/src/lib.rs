@@ -29,7 +29,7 @@ pub use goldens::Error;
 
 use std::path::Path;
 
-/// Runs every case of `blocks/` and `model/` in a folder of goldens whose files are there.
+/// Runs every case that the manifests of `blocks/` and `model/` name in a folder of goldens.
 ///
 /// Fails on a folder without cases and on files that cannot be read; a value beyond its tolerance is no failure of the
 /// run, but in the certificate.

@@ -1,5 +1,6 @@
 //! Passes over the rows (pixels) of the map; the inner loop runs over the channels.
 
+use crate::linear::sum_rows;
 use crate::parallel::{self, rows_per_task};
 use crate::simd::multiversion;
 
@@ -7,21 +8,11 @@ use crate::simd::multiversion;
 pub(super) fn statistics(x: &[f32], width: usize) -> (Vec<f32>, Vec<f32>) {
     let rows = x.len() / width;
     let scale = |sums: Vec<f32>| sums.into_iter().map(|s| (f64::from(s) / rows as f64) as f32).collect::<Vec<_>>();
-    let mean = scale(parallel::sum_rows(rows, rows_per_task(width), width, |range, acc| {
-        add(&x[range.start * width..range.end * width], acc);
-    }));
+    let mean = scale(sum_rows(x, width));
     let variance = scale(parallel::sum_rows(rows, rows_per_task(width), width, |range, acc| {
         add_squares(&x[range.start * width..range.end * width], &mean, acc);
     }));
     (mean, variance)
-}
-
-multiversion! {
-    fn add(x: &[f32], acc: &mut [f32]) {
-        for row in x.chunks_exact(acc.len()) {
-            acc.iter_mut().zip(row).for_each(|(a, x)| *a += x);
-        }
-    }
 }
 
 multiversion! {

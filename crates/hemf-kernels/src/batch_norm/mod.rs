@@ -33,6 +33,9 @@ impl ChannelStats {
         }
         let x = x.contiguous()?;
         let (_, width) = host::rows_of(x.shape());
+        if x.elem_count() == 0 {
+            bail!("batch_norm: {:?} holds no values", x.dims());
+        }
         let (mean, variance) = cpu::statistics(&host(&x)?, width);
         Ok(Self { mean: tensor(mean, width)?, variance: tensor(variance, width)? })
     }

@@ -18,7 +18,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::linear::sum_rows;
+use crate::linear::{check_bias, sum_rows};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use cpu::Geometry;
 
@@ -27,6 +27,7 @@ use cpu::Geometry;
 /// Fails when the channels differ or the padded map is smaller than the kernel.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: usize) -> Result<Tensor> {
     let geometry = Geometry::new(x.dims4()?, weight.dims4()?, stride, padding)?;
+    check_bias(bias, geometry.outputs)?;
     if !native(x) {
         return composed::conv2d(x, weight, bias, stride, padding);
     }

@@ -13,7 +13,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::linear::sum_rows;
+use crate::linear::{check_bias, sum_rows};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// `x` (B, H, W, C), `weight` (C, 1, k, k) with k odd, `bias` (C) -> (B, H, W, C).
@@ -22,6 +22,7 @@ pub fn depthwise(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if one != 1 || k != k_across || k % 2 == 0 || channels != x.dim(candle_core::D::Minus1)? {
         bail!("depthwise: weight {:?} does not go with map {:?}", weight.dims(), x.dims());
     }
+    check_bias(Some(bias), channels)?;
     x.dims4()?;
     if !native(x) {
         return composed::depthwise(x, weight, bias);

@@ -19,7 +19,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 /// Fails when C differs.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
     let (_, width) = host::rows_of(x.shape());
-    if weight.dims() != [width] || bias.dims() != [width] {
+    if width == 0 || weight.dims() != [width] || bias.dims() != [width] {
         bail!("layer_norm: weight {:?} and bias {:?} for {width} channels", weight.dims(), bias.dims());
     }
     if !native(x) {

@@ -29,6 +29,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     if weight.dim(1)? != inputs {
         bail!("linear: the weight takes {} inputs, the tensor {:?} has {inputs}", weight.dim(1)?, x.dims());
     }
+    check_bias(bias, weight.dim(0)?)?;
     if !native(x) {
         return composed::linear(x, &weight, bias);
     }
@@ -36,6 +37,14 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     match bias {
         Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, Linear),
         None => x.apply_op2(&weight, Linear),
+    }
+}
+
+/// Fails when a bias is not of as many values as there are outputs.
+pub(crate) fn check_bias(bias: Option<&Tensor>, outputs: usize) -> Result<()> {
+    match bias {
+        Some(bias) if bias.dims() != [outputs] => bail!("a bias of {:?} for {outputs} outputs", bias.dims()),
+        _ => Ok(()),
     }
 }
 

@@ -23,6 +23,8 @@ fn bits_do_not_depend_on_threads_or_level() {
 fn a_weight_of_other_width_is_refused() {
     let error = linear(&random(&[2, 5], 1), &random(&[3, 4], 2), None).unwrap_err();
     assert!(error.to_string().contains("takes 4 inputs"), "{error}");
+    let error = linear(&random(&[2, 4], 1), &random(&[3, 4], 2), Some(&random(&[4], 3))).unwrap_err();
+    assert!(error.to_string().contains("a bias of [4] for 3 outputs"), "{error}");
 }
 
 #[test]
