@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hemf_train::{ConfigError, Layer, Rule, Split};
 
+use crate::exit::Failure;
+
 /// HEMF: a neural network that sorts medical images into classes.
 #[derive(Debug, Parser)]
 #[command(name = "hemf", version, arg_required_else_help = true)]
@@ -75,11 +77,11 @@ pub(crate) struct Eval {
     /// A run folder, or one of its checkpoints [default: the newest run in runs/]
     pub(crate) run: Option<PathBuf>,
 
-    /// Other images than those of the run: a manifest or a folder
+    /// Other images than those of the run: a manifest, or a folder with a subfolder per class, of which all are taken
     #[arg(long, value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Which part of the images
+    /// Which part of the images that a manifest lists
     #[arg(long, value_enum, default_value_t = SplitName::Test)]
     pub(crate) split: SplitName,
 
@@ -101,17 +103,21 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
+    /// Replace the list that is there, though it differs
+    #[arg(long)]
+    pub(crate) force: bool,
+
     /// How to split: a published rule, by ratio, or as the folders are split already
     #[arg(long, value_enum, default_value_t = RuleName::Stratified)]
     split: RuleName,
 
-    /// Shares of training, validation and test images for --split stratified
-    #[arg(long, value_name = "T,V,T", value_parser = ratio, default_value = "0.7,0.15,0.15")]
-    ratio: [f64; 3],
+    /// Shares of training, validation and test images for --split stratified [default: 0.7,0.15,0.15]
+    #[arg(long, value_name = "T,V,T", value_parser = ratio)]
+    ratio: Option<[f64; 3]>,
 
-    /// 1 or 2, for --split kvasir
-    #[arg(long, default_value_t = 1)]
-    fold: u32,
+    /// 1 or 2, for --split kvasir [default: 1]
+    #[arg(long)]
+    fold: Option<u32>,
 
     /// Seed of the shuffle; the published splits have 123
     #[arg(long, default_value_t = 123)]
@@ -203,17 +209,25 @@ impl Train {
 }
 
 impl Prepare {
-    pub(crate) fn settings(&self) -> hemf_train::Prepare {
+    pub(crate) fn settings(&self) -> Result<hemf_train::Prepare, Failure> {
+        if self.ratio.is_some() && !matches!(self.split, RuleName::Stratified) {
+            return Err(Failure::usage("--ratio is for --split stratified; the other rules have their own shares"));
+        }
+        if self.fold.is_some() && !matches!(self.split, RuleName::Kvasir) {
+            return Err(Failure::usage("--fold is for --split kvasir; the other rules have no folds"));
+        }
         let rule = match self.split {
             RuleName::Stratified => {
-                Rule::Stratified { train: self.ratio[0], validation: self.ratio[1], test: self.ratio[2] }
+                let [train, validation, test] = self.ratio.unwrap_or([0.7, 0.15, 0.15]);
+                Rule::Stratified { train, validation, test }
             }
             RuleName::Isic2018 => Rule::Isic2018 {},
-            RuleName::Kvasir => Rule::Kvasir { fold: self.fold, validation: 0.1 },
+            RuleName::Kvasir => Rule::Kvasir { fold: self.fold.unwrap_or(1), validation: 0.1 },
             RuleName::Covid19Ct => Rule::Covid19Ct {},
             RuleName::Folders => Rule::Folders {},
         };
-        hemf_train::Prepare { rule, seed: self.seed, classes: self.classes.clone(), labels: self.labels.clone() }
+        let (classes, labels) = (self.classes.clone(), self.labels.clone());
+        Ok(hemf_train::Prepare { rule, seed: self.seed, classes, labels })
     }
 }
 

@@ -171,6 +171,8 @@ fn the_command_line_itself() {
     place.refuses(&["train", "--epochs", "many"], 2, &["--epochs"]);
     place.refuses(&["train", "tiny.yaml", "--resume", "runs/tiny"], 2, &["cannot be used with"]);
     place.refuses(&["prepare", "data", "--ratio", "0.5,0.5"], 2, &["expected three shares"]);
+    place.refuses(&["prepare", "data", "--split", "folders", "--ratio", "0.5,0.2,0.3"], 2, &["--split stratified"]);
+    place.refuses(&["prepare", "data", "--fold", "2"], 2, &["--split kvasir"]);
     place.refuses(&["eval", "--device", "cuda"], 2, &["cuda", "cpu"]);
 }
 
@@ -181,6 +183,7 @@ fn bad_configurations() {
     place.refuses(&["train", "slip.yaml"], 3, &["slip.yaml: train.epocs: unknown key; did you mean \"epochs\"?"]);
     place.refuses(&["train", "none.yaml"], 3, &["none.yaml", "cannot read"]);
     place.refuses(&["train", "tiny.yaml", "--epochs", "0"], 3, &["--epochs 0: train.epochs: 0 is below 1"]);
+    place.refuses(&["config", "--set", "data.workers=257"], 3, &["data.workers: 257 is above 256"]);
     place.refuses(&["config", "--set", "model.heads"], 3, &["expected key.path=value"]);
     place.refuses(
         &["train", "tiny.yaml", "--set", "model.classes=7"],
@@ -211,7 +214,11 @@ fn bad_data() {
     fs::copy(&picture, place.path("flat/a.png")).unwrap();
     place.refuses(&["prepare", "flat"], 3, &["flat"]);
 
-    assert_eq!(place.hemf(&["prepare", "data"]).code, Some(0));
+    for more in [&[][..], &[], &["--seed", "5", "--force"], &["--force"]] {
+        let said = place.hemf(&[&["prepare", "data"], more].concat());
+        assert_eq!(said.code, Some(0), "{more:?}: {}", said.err);
+    }
+    place.refuses(&["prepare", "data", "--seed", "5"], 3, &["data/manifest.csv", "--force"]);
     let manifest = place.path("data/manifest.csv");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replacen(",train,", ",test,", 1)).unwrap();
@@ -234,6 +241,11 @@ fn bad_checkpoints() {
     place.refuses(&["eval", "--data", "spare"], 3, &["knows the 4 classes", "the 2 classes"]);
 
     let best = place.path("runs/tiny/checkpoints/best/model.safetensors");
+    let data = place.path("runs/tiny/manifest.csv");
+    let mut inside = place.command(&["eval", "model.safetensors", "--data"]);
+    let said: Said = inside.arg(data).current_dir(best.parent().unwrap()).output().unwrap().into();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+
     let whole = fs::read(&best).unwrap();
     fs::write(&best, &whole[..whole.len() - 100]).unwrap();
     place.refuses(&["eval"], 4, &["best/model.safetensors", "cut off"]);
@@ -270,6 +282,16 @@ fn a_disk_that_takes_no_more() {
     let left: Vec<_> = fs::read_dir(place.path("runs/tiny-2/checkpoints")).into_iter().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
     assert_eq!(place.hemf(&["eval", "runs/tiny"]).code, Some(0), "what was there is whole");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_printed_is_an_error() {
+    let place = Place::new();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let said: Said = place.command(&["config"]).stdout(full).output().unwrap().into();
+    assert_eq!(said.code, Some(7), "{}", said.err);
+    assert!(said.err.contains("cannot write stdout"), "{}", said.err);
 }
 
 /// Ctrl-C finishes the step and saves; the run then goes on to the same end.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hemf_data::{Manifest, Sample, Split};
+use hemf_data::{Check, Manifest, Sample, Split};
 
 use crate::{DataConfig, Error, Event, Observer, config::ConfigError};
 
@@ -15,7 +15,8 @@ pub(crate) struct Dataset {
 /// The manifest's name in a folder that was prepared.
 const MANIFEST: &str = "manifest.csv";
 
-/// Opens `data.path`: a manifest, a folder with a `manifest.csv`, or a folder of images.
+/// Opens `data.path`: a manifest, a folder with a `manifest.csv`, or a folder of images. Every image of a manifest must
+/// be there and have its size.
 pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dataset, Error> {
     let Some(path) = &data.path else {
         let what = "no data set is named; name a manifest or a folder of images, for example with --data";
@@ -25,6 +26,7 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
     let manifest: &Path = if inside.is_file() { &inside } else { path };
     if !manifest.is_dir() {
         let read = Manifest::read(manifest)?;
+        read.verify(Check::Quick)?;
         let note = format!("images as listed in {}, split: {}", manifest.display(), read.rule());
         observer.event(&Event::Note(&note));
         return Ok(Dataset { manifest: read, prepared_now: false });
@@ -34,6 +36,13 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
         observer.event(&Event::Note(notice));
     }
     Ok(Dataset { manifest: prepared.manifest, prepared_now: true })
+}
+
+/// Every image, in row order.
+pub(crate) fn all_samples(manifest: &Manifest) -> Vec<Sample> {
+    let mut samples: Vec<Sample> = Split::ALL.into_iter().flat_map(|split| manifest.samples(split)).collect();
+    samples.sort_by_key(|sample| sample.row);
+    samples
 }
 
 /// The images of `split`, of which there must be some.

@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// Training reached a number that is not finite.
     #[error(
-        "the loss is {loss} at step {step} (epoch {epoch}); {}. Try a lower train.optimizer.lr or set \
+        "{what} at step {step} (epoch {epoch}); {}. Try a lower train.optimizer.lr or set \
          train.clip_norm",
         last_good.as_ref().map_or_else(
             || "no checkpoint was written before it".to_owned(),
@@ -46,8 +46,8 @@ pub enum Error {
         )
     )]
     Diverged {
-        /// The value: infinite or not a number.
-        loss: f32,
+        /// What is infinite or not a number: `the loss is NaN`, `the gradient of NAME is not finite`.
+        what: String,
         /// Optimizer step, from 0.
         step: usize,
         /// Epoch, from 1 as in everything that is shown.

@@ -4,18 +4,25 @@ use std::{path::Path, sync::atomic::AtomicBool};
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use hemf_data::{Loader, Split};
+use hemf_data::{Loader, Prepare, Split};
 use hemf_metrics::Predictions;
 
-use crate::{Checkpoint, Error, Observer, checkpoint::Model, dataset, predict::predict};
+use crate::{
+    Checkpoint, Error, Event, Observer,
+    checkpoint::Model,
+    dataset::{self, Dataset},
+    predict::predict,
+};
 
 /// Scores the images of `split` with the model of `checkpoint`, prepared as the checkpoint says.
 ///
-/// The images are those of the data set the model was trained on, or of `data` (a manifest or a folder), whose
-/// classes must be the model's.
+/// The images are those of the data set the model was trained on, or of `data`, whose classes must be the model's: a
+/// manifest, or a folder with a subfolder per class. A folder that has no manifest is evaluated whole, whatever `split`
+/// is: it has no split of its own, and the training's was made for other images.
 ///
 /// # Errors
-/// A checkpoint that does not load, other classes, an image that cannot be read.
+/// A checkpoint that does not load, other classes, an image that cannot be read; without `data`,
+/// [`Error::Integrity`] when the data set is no longer the one of the training.
 pub fn evaluate(
     checkpoint: &Checkpoint,
     data: Option<&Path>,
@@ -26,8 +33,10 @@ pub fn evaluate(
     let mut config = card.config;
     if let Some(path) = data {
         config.data.path = Some(path.to_path_buf());
+        // The training's split and table of labels were made for its own folder.
+        config.data.prepare = Prepare { classes: config.data.prepare.classes, ..Prepare::default() };
     }
-    let manifest = dataset::open(&config.data, observer)?.manifest;
+    let Dataset { manifest, prepared_now } = dataset::open(&config.data, observer)?;
     if manifest.classes() != card.classes {
         let what = format!(
             "knows the {} classes {}, but the data set has the {} classes {}",
@@ -38,7 +47,25 @@ pub fn evaluate(
         );
         return Err(Error::checkpoint(checkpoint.path(), what));
     }
-    let samples = dataset::samples(&manifest, split)?;
+    let same = manifest.seal() == card.manifest_seal;
+    if data.is_none() && !same {
+        let path = config.data.path.unwrap_or_default();
+        let what = "is not the data set or split that this model was trained on (the seals differ); restore it, or name \
+                    it with --data to evaluate on it all the same";
+        return Err(Error::Integrity { path, what: what.to_owned() });
+    }
+    let samples = match (data, prepared_now) {
+        (Some(path), true) => {
+            let samples = dataset::all_samples(&manifest);
+            let note = format!("evaluating all {} images in {}, which has no manifest", samples.len(), path.display());
+            observer.event(&Event::Note(&note));
+            samples
+        }
+        _ => dataset::samples(&manifest, split)?,
+    };
+    if !same {
+        observer.event(&Event::Note("this is not the data set that the model was trained on"));
+    }
     let ids = samples.iter().map(|sample| manifest.rows()[sample.row].path.clone()).collect();
     let truth: Vec<usize> = samples.iter().map(|sample| sample.class).collect();
     let preprocessing = config.data.preprocessing;

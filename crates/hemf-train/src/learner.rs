@@ -33,15 +33,18 @@ pub struct Learner {
     clip_norm: Option<f64>,
 }
 
-/// What a step saw before it changed the network.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What a step saw before it changed the parameters.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// Mean cross entropy of the batch. When it is not finite, the network was left as it is.
+    /// Mean cross entropy of the batch.
     pub loss: f32,
     /// Images of the batch classified correctly.
     pub hits: usize,
-    /// Norm of all gradients together, before clipping; known where there is a limit.
+    /// Norm of all gradients together, before clipping; unknown where the loss is not finite.
     pub gradient_norm: Option<f64>,
+    /// The loss or gradient that is not finite, in words. The parameters were then left as they are; the running
+    /// statistics of batch norm have moved in the forward pass, as in every step.
+    pub diverged: Option<String>,
 }
 
 impl Learner {
@@ -58,8 +61,10 @@ impl Learner {
     pub fn step(&mut self, images: &Tensor, labels: &Tensor, index: usize, seed: u64) -> Result<Step, Error> {
         let logits = self.model.forward(images, Mode::Train { seed })?;
         let loss = hemf_kernels::cross_entropy(&logits, labels, &CrossEntropyOptions::default())?;
-        let mut step = Step { loss: loss.to_scalar()?, hits: hits(&logits, labels)?, gradient_norm: None };
+        let mut step =
+            Step { loss: loss.to_scalar()?, hits: hits(&logits, labels)?, gradient_norm: None, diverged: None };
         if !step.loss.is_finite() {
+            step.diverged = Some(format!("the loss is {}", step.loss));
             return Ok(step);
         }
 
@@ -67,12 +72,14 @@ impl Learner {
         if index == 0 {
             self.check_coverage(&grads)?;
         }
-        let mut scale = 1.0;
-        if let Some(limit) = self.clip_norm {
-            let norm = self.optimizer.gradient_norm(&grads)?;
-            scale = (limit / norm).min(1.0);
-            step.gradient_norm = Some(norm);
+        let norm = self.optimizer.gradient_norm(&grads)?;
+        step.gradient_norm = Some(norm);
+        if !norm.is_finite() {
+            let name = self.optimizer.first_not_finite(&grads)?.unwrap_or_default();
+            step.diverged = Some(format!("the gradient of {name} is not finite"));
+            return Ok(step);
         }
+        let scale = self.clip_norm.map_or(1.0, |limit| (limit / norm).min(1.0));
         self.optimizer.step(&mut grads, self.schedule.factor(index), scale)?;
         Ok(step)
     }
@@ -95,5 +102,38 @@ impl Learner {
         }
         let names = names.into_iter().map(str::to_owned).collect();
         Err(Error::NoGradient { names })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+    use crate::{AdamWConfig, ScheduleConfig};
+
+    /// Logits that are roots of a parameter: at 0 they are finite, and their gradient is not.
+    struct Roots(Var);
+
+    impl Classifier for Roots {
+        fn forward(&self, _images: &Tensor, _mode: Mode) -> candle_core::Result<Tensor> {
+            self.0.sqrt()
+        }
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_is_named_and_not_applied() {
+        let var = Var::from_slice(&[0f32, 4.0], (1, 2), &Device::Cpu).unwrap();
+        let schedule = Schedule::new(&ScheduleConfig::default(), 1, 1);
+        for clip_norm in [None, Some(1.0)] {
+            let optimizer = AdamW::new(AdamWConfig::default(), vec![("roots".to_owned(), var.clone())]);
+            let mut learner = Learner::new(Box::new(Roots(var.clone())), optimizer, schedule.clone(), clip_norm);
+            let labels = Tensor::new(&[1u32], &Device::Cpu).unwrap();
+            let step = learner.step(&labels, &labels, 1, 0).unwrap();
+            assert!(step.loss.is_finite());
+            assert_eq!(step.diverged.as_deref(), Some("the gradient of roots is not finite"));
+            assert_eq!(var.to_vec2::<f32>().unwrap(), [[0.0, 4.0]]);
+            assert!(learner.optimizer().state().unwrap().is_empty());
+        }
     }
 }

@@ -10,7 +10,7 @@ pub enum ScheduleConfig {
     Cosine(CosineConfig),
 }
 
-/// Settings of the warm-up and cosine schedule (SPEC section 5). All factors are dimensionless.
+/// Settings of the warm-up and cosine schedule of the published code (`docs/paper-to-code.md`). All factors are dimensionless.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CosineConfig {

@@ -15,7 +15,7 @@ use hemf_train::{
 use tempfile::TempDir;
 
 /// A folder with a tiny data set in `data` and room for runs.
-fn workplace() -> TempDir {
+fn place() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     pictures(&dir.path().join("data"), 7);
     dir
@@ -53,6 +53,24 @@ fn failure<T>(result: Result<T, Error>) -> Error {
     }
 }
 
+/// Keeps the sentences that are told.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Notes {
+    fn tell(&self, part: &str) -> bool {
+        self.0.iter().any(|note| note.contains(part))
+    }
+}
+
+impl Observer for Notes {
+    fn event(&mut self, event: &Event<'_>) {
+        if let Event::Note(text) = event {
+            self.0.push((*text).to_owned());
+        }
+    }
+}
+
 /// Raises `stop` at the first event that `when` is true for.
 struct StopWhen<'a> {
     stop: &'a AtomicBool,
@@ -81,7 +99,7 @@ fn remains(run: &RunFolder) -> (Vec<(String, Vec<u8>)>, String, String) {
 
 #[test]
 fn a_stopped_and_resumed_run_ends_with_the_same_bits() {
-    let dir = workplace();
+    let dir = place();
     let whole = remains(&train(config(&dir, &[])));
     assert_eq!(whole.2.lines().count(), 3);
 
@@ -108,7 +126,7 @@ fn a_stopped_and_resumed_run_ends_with_the_same_bits() {
 
 #[test]
 fn a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint() {
-    let dir = workplace();
+    let dir = place();
     let wild = config(&dir, &["train.optimizer.lr=1e30"]);
     let mut trainer = Trainer::start(wild, &mut Silent).unwrap();
     let error = failure(trainer.run(&mut Silent, &AtomicBool::new(false)));
@@ -133,7 +151,7 @@ fn a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint() {
 
 #[test]
 fn a_run_can_start_from_another_runs_weights_and_train_the_head_alone() {
-    let dir = workplace();
+    let dir = place();
     let first = train(config(&dir, &["train.epochs=1"]));
     // Three of the four classes: another head.
     fs::rename(dir.path().join("data"), dir.path().join("all")).unwrap();
@@ -142,15 +160,7 @@ fn a_run_can_start_from_another_runs_weights_and_train_the_head_alone() {
         fs::rename(dir.path().join("all").join(class), dir.path().join("data").join(class)).unwrap();
     }
 
-    struct Notes(Vec<String>);
-    impl Observer for Notes {
-        fn event(&mut self, event: &Event<'_>) {
-            if let Event::Note(text) = event {
-                self.0.push((*text).to_owned());
-            }
-        }
-    }
-    let mut notes = Notes(Vec::new());
+    let mut notes = Notes::default();
     let init = format!("train.init={}", first.path().display());
     let config = config(&dir, &[&init, "train.freeze.kind=all-but-head", "train.epochs=1"]);
     let mut trainer = Trainer::start(config, &mut notes).unwrap();
@@ -171,7 +181,7 @@ fn a_run_can_start_from_another_runs_weights_and_train_the_head_alone() {
 
 #[test]
 fn a_checkpoint_is_evaluated_on_its_split_and_refuses_other_classes() {
-    let dir = workplace();
+    let dir = place();
     let run = train(config(&dir, &["train.epochs=1"]));
     let checkpoint = Checkpoint::find(run.path()).unwrap();
     assert_eq!(checkpoint.path(), run.best().path());
@@ -182,9 +192,25 @@ fn a_checkpoint_is_evaluated_on_its_split_and_refuses_other_classes() {
     assert_eq!(hits as f64 / predictions.len() as f64, accuracy);
     assert!(predictions.ids()[0].ends_with(".png"));
 
+    // Another split of the same images.
+    let data = dir.path().join("data");
+    let again = hemf_train::Prepare { seed: 5, ..Default::default() }.run(&data).unwrap().manifest;
+    again.write(&data.join("manifest.csv")).unwrap();
+    let error = failure(evaluate(&checkpoint, None, Split::Test, &mut Silent));
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(error.to_string().contains("name it with --data"), "{error}");
+    let mut notes = Notes::default();
+    let predictions = evaluate(&checkpoint, Some(&data), Split::Test, &mut notes).unwrap();
+    assert_eq!(predictions.len(), again.samples(Split::Test).len());
+    assert!(notes.tell("not the data set that the model was trained on"), "{:?}", notes.0);
+    // A folder without a manifest is no split of anything.
+    fs::remove_file(data.join("manifest.csv")).unwrap();
+    let mut notes = Notes::default();
+    assert_eq!(evaluate(&checkpoint, Some(&data), Split::Test, &mut notes).unwrap().len(), 32);
+    assert!(notes.tell("evaluating all 32 images"), "{:?}", notes.0);
+
     let other = dir.path().join("data/streaks");
     fs::remove_dir_all(other).unwrap();
-    fs::remove_file(dir.path().join("data/manifest.csv")).unwrap();
     let error = failure(evaluate(&checkpoint, None, Split::Test, &mut Silent));
     assert_eq!(error.kind(), ErrorKind::Input);
     assert!(error.to_string().contains("knows the 4 classes"), "{error}");
@@ -192,7 +218,7 @@ fn a_checkpoint_is_evaluated_on_its_split_and_refuses_other_classes() {
 
 #[test]
 fn damaged_foreign_and_ill_fitting_checkpoints_are_refused() {
-    let dir = workplace();
+    let dir = place();
     let run = train(config(&dir, &["train.epochs=1"]));
     let resume = |data: Option<&Path>| failure(Trainer::resume(run.clone(), data, &mut Silent));
 
@@ -219,11 +245,13 @@ fn damaged_foreign_and_ill_fitting_checkpoints_are_refused() {
 
 #[test]
 fn weights_of_another_network_and_class_counts_that_differ_are_refused_before_a_folder_is_made() {
-    let dir = workplace();
+    let dir = place();
     let run = train(config(&dir, &["train.epochs=1"]));
     let init = format!("train.init={}", run.path().display());
     let wide = config(&dir, &[&init, "model.dims=[16, 16, 32, 64]"]);
-    assert_eq!(failure(Trainer::start(wide, &mut Silent)).kind(), ErrorKind::Input);
+    let error = failure(Trainer::start(wide, &mut Silent));
+    assert_eq!(error.kind(), ErrorKind::Input);
+    assert!(error.to_string().contains(&*run.path().to_string_lossy()), "{error}");
     let seven = config(&dir, &["model.classes=7"]);
     let error = failure(Trainer::start(seven, &mut Silent)).to_string();
     assert!(error.contains("model.classes: 7, but the data set has 4"), "{error}");
@@ -234,8 +262,66 @@ fn weights_of_another_network_and_class_counts_that_differ_are_refused_before_a_
 }
 
 #[test]
+fn parameters_that_are_not_finite_are_not_saved_even_when_stopped() {
+    let dir = place();
+    let stop = AtomicBool::new(false);
+    let when = |event: &Event<'_>| matches!(event, Event::Step(_));
+    // A rate beyond f32: the first step makes every parameter infinite, which no loss has shown yet.
+    let mut trainer = Trainer::start(config(&dir, &["train.optimizer.lr=1e45"]), &mut Silent).unwrap();
+    let error = failure(trainer.run(&mut StopWhen { stop: &stop, when }, &stop));
+    assert_eq!(error.kind(), ErrorKind::Diverged);
+    assert!(error.to_string().contains("is not finite at step 1 (epoch 1)"), "{error}");
+    assert!(!trainer.folder().last().path().exists());
+}
+
+#[test]
+fn a_run_whose_first_step_fails_leaves_no_folder() {
+    let dir = place();
+    let picture = dir.path().join("data/streaks/streaks_0000.png");
+    let size = fs::metadata(&picture).unwrap().len() as usize;
+    for class in fs::read_dir(dir.path().join("data")).unwrap() {
+        let class = class.unwrap().path();
+        for image in fs::read_dir(&class).into_iter().flatten() {
+            let image = image.unwrap().path();
+            fs::write(&image, vec![0; fs::metadata(&image).unwrap().len() as usize]).unwrap();
+        }
+    }
+    let mut trainer = Trainer::start(config(&dir, &[]), &mut Silent).unwrap();
+    assert!(trainer.folder().path().exists());
+    assert_eq!(failure(trainer.run(&mut Silent, &AtomicBool::new(false))).kind(), ErrorKind::Input);
+    assert_eq!(fs::read_dir(dir.path().join("runs")).unwrap().count(), 0);
+
+    // A file that is not as long as listed is found before.
+    fs::write(&picture, vec![0; size + 1]).unwrap();
+    let error = failure(Trainer::start(config(&dir, &[]), &mut Silent));
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(error.to_string().contains("streaks_0000.png"), "{error}");
+}
+
+#[test]
+fn a_weight_file_may_lack_the_head_and_a_checkpoints_file_is_verified() {
+    let dir = place();
+    let run = train(config(&dir, &["train.epochs=1"]));
+    let mut tensors = run.best().model().unwrap().tensors;
+    tensors.retain(|name, _| !name.starts_with("conv_head."));
+    let headless = dir.path().join("headless.safetensors");
+    candle_core::safetensors::save(&tensors, &headless).unwrap();
+    let mut notes = Notes::default();
+    let init = format!("train.init={}", headless.display());
+    Trainer::start(config(&dir, &[&init]), &mut notes).unwrap();
+    assert!(notes.tell("it has no head"), "{:?}", notes.0);
+
+    let file = run.best().path().join("model.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let init = format!("train.init={}", file.display());
+    assert_eq!(failure(Trainer::start(config(&dir, &[&init]), &mut Silent)).kind(), ErrorKind::Integrity);
+}
+
+#[test]
 fn a_clipped_step_is_shorter() {
-    let dir = workplace();
+    let dir = place();
     let norm_of = |more: &[&str]| {
         let run = train(config(&dir, more));
         let moments = run.last().state().unwrap().optimizer;

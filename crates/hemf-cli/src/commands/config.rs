@@ -18,6 +18,6 @@ pub(super) fn run(args: Config) -> Result<Exit, Failure> {
         true => config.to_json() + "\n",
         false => config.to_yaml(),
     };
-    print(&text);
+    print(&text)?;
     Ok(Exit::Ok)
 }

@@ -31,7 +31,7 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     print(&match args.json {
         true => report.to_json(),
         false => report.to_text(),
-    });
+    })?;
     eprintln!("report and pictures: {}", folder.display());
     Ok(Exit::Ok)
 }

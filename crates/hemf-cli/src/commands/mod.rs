@@ -27,7 +27,12 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
 }
 
 /// Prints a result, or nothing more when nobody reads it.
-fn print(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::{ErrorKind, Write, stdout};
+    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(hemf_train::Error::Write { path: "stdout".into(), source: error }.into())
+        }
+        _ => Ok(()),
+    }
 }

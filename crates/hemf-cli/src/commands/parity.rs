@@ -12,6 +12,6 @@ pub(super) fn run(args: Parity) -> Result<Exit, Failure> {
         true => serde_json::to_string_pretty(&certificate).map_err(|error| Failure::unexpected(error.to_string()))?,
         false => certificate.to_string(),
     };
-    print(&(text + "\n"));
+    print(&(text + "\n"))?;
     Ok(if certificate.passed() { Exit::Ok } else { Exit::Integrity })
 }

@@ -37,10 +37,10 @@ pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
                     "best": reached.best,
                     "steps": reached.step,
                 });
-                print(&format!("{result}\n"));
+                print(&format!("{result}\n"))?;
             } else if let Some(best) = reached.best {
                 let accuracy = best.accuracy * 100.0;
-                print(&format!("best validation accuracy {accuracy:.2} % (epoch {}), in {folder}\n", best.epoch));
+                print(&format!("best validation accuracy {accuracy:.2} % (epoch {}), in {folder}\n", best.epoch))?;
             }
             eprintln!("next: {program} eval {folder}");
             Ok(Exit::Ok)
@@ -48,7 +48,7 @@ pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
         Outcome::Interrupted => {
             if args.json {
                 let result = json!({ "run": trainer.folder().path(), "outcome": "interrupted" });
-                print(&format!("{result}\n"));
+                print(&format!("{result}\n"))?;
             }
             eprintln!("stopped and saved; go on with: {program} train --resume {folder}");
             Ok(Exit::Interrupted)

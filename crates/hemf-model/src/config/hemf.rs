@@ -117,6 +117,9 @@ impl HemfConfig {
             );
             return wrong("dims", message);
         }
+        if self.branches != Branches::Local && self.egf_depths.contains(&0) {
+            return wrong("egf_depths", "0 is not allowed where there is a global branch, at least 1".into());
+        }
         checked_rate("drop_path", self.drop_path)?;
         checked_rate("hef_drop_path", self.hef_drop_path)
     }
@@ -152,6 +155,7 @@ mod tests {
         assert!(bad(|c| c.dims[2] = 100).starts_with("model.dims: 100 is not allowed with 8 heads: multiples of 16"));
         assert!(bad(|c| c.heads = 5).contains("multiples of 80"));
         assert!(bad(|c| c.heads = 0).starts_with("model.heads"));
+        assert!(bad(|c| c.egf_depths[3] = 0).starts_with("model.egf_depths: 0"));
         assert!(bad(|c| c.slots = 0).starts_with("model.slots"));
         assert!(bad(|c| c.drop_path = 1.0).contains("below 1"));
         assert!(bad(|c| c.hef_drop_path = f64::NAN).starts_with("model.hef_drop_path"));

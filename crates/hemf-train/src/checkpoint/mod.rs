@@ -132,7 +132,7 @@ impl Checkpoint {
     /// [`Error::Checkpoint`] when there is none.
     pub fn find(path: &Path) -> Result<Self, Error> {
         if path.file_name().is_some_and(|name| name == MODEL) {
-            return Ok(Self::at(path.parent().unwrap_or(path)));
+            return Ok(Self::at(folder_of(path)));
         }
         let checkpoints = path.join("checkpoints");
         let candidates = [checkpoints.join("best"), checkpoints.join("last"), path.into()];
@@ -144,6 +144,11 @@ impl Checkpoint {
                 let what = "holds no checkpoint: expected a run folder or a folder with a model.safetensors";
                 Error::checkpoint(path, what)
             })
+    }
+
+    /// Whether `path` is the `model.safetensors` of a checkpoint, whose sum can be checked.
+    pub(crate) fn is_model_of_one(path: &Path) -> bool {
+        path.file_name().is_some_and(|name| name == MODEL) && folder_of(path).join(folder::CHECKSUMS).is_file()
     }
 
     /// The folder.
@@ -210,6 +215,14 @@ impl Checkpoint {
         let note = serde_json::from_str(&note)
             .map_err(|error| Error::checkpoint(&path, format!("was written by another version of hemf: {error}")))?;
         Ok((note, tensors))
+    }
+}
+
+/// The folder that a file lies in: the working folder for a bare name.
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 

@@ -40,6 +40,7 @@ impl RunConfig {
             hemf_data::Error::Setting { key, reason } => (format!("data.{part}.{key}"), reason),
             other => (format!("data.{part}"), other.to_string()),
         };
+        at_most("data.workers", data.workers, 256)?;
         data.preprocessing.validate().map_err(|error| refuse("preprocessing", error))?;
         data.augmentation.validate().map_err(|error| refuse("augmentation", error))?;
         data.prepare.rule.validate().map_err(|error| refuse("prepare.rule", error))
@@ -48,6 +49,7 @@ impl RunConfig {
     fn check_train(&self) -> Result<(), Refusal> {
         let train = &self.train;
         at_least_one("train.epochs", train.epochs)?;
+        at_most("train.epochs", train.epochs, 100_000)?;
         at_least_one("train.batch", train.batch)?;
         let OptimizerConfig::Adamw(adamw) = &train.optimizer;
         positive("train.optimizer.lr", adamw.lr)?;
@@ -70,6 +72,10 @@ fn ensure(holds: bool, key: &str, why: impl FnOnce() -> String) -> Result<(), Re
 
 fn at_least_one(key: &str, value: usize) -> Result<(), Refusal> {
     ensure(value >= 1, key, || format!("{value} is below 1"))
+}
+
+fn at_most(key: &str, value: usize, most: usize) -> Result<(), Refusal> {
+    ensure(value <= most, key, || format!("{value} is above {most}"))
 }
 
 fn positive(key: &str, value: f64) -> Result<(), Refusal> {

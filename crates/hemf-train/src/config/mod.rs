@@ -38,7 +38,7 @@ impl ConfigError {
     }
 }
 
-/// Everything that decides what a run does. The default is the published recipe (SPEC section 5).
+/// Everything that decides what a run does. The default is the published recipe (`docs/paper-to-code.md`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {

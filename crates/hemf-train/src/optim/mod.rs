@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 mod update;
 
-use update::{FirstMoment, SecondMoment, Walk, sum_of_squares};
+pub(crate) use update::sum_of_squares;
+use update::{FirstMoment, SecondMoment, Walk};
 
 /// The optimizer of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,7 +109,8 @@ impl AdamW {
         self.slots.iter().filter(|slot| grads.get(&slot.var).is_none()).map(|slot| slot.name.as_str()).collect()
     }
 
-    /// Euclidean norm of all gradients together, summed in f64 over fixed chunks.
+    /// Euclidean norm of all gradients together, summed in f64 over fixed chunks; finite when every gradient is, since
+    /// no square of an f32 is too large for an f64.
     pub fn gradient_norm(&self, grads: &GradStore) -> Result<f64> {
         let mut total = 0.0;
         for slot in &self.slots {
@@ -117,6 +119,18 @@ impl AdamW {
             }
         }
         Ok(total.sqrt())
+    }
+
+    /// The first parameter whose gradient is not finite.
+    pub(crate) fn first_not_finite(&self, grads: &GradStore) -> Result<Option<&str>> {
+        for slot in &self.slots {
+            if let Some(grad) = grads.get(&slot.var)
+                && !sum_of_squares(grad)?.is_finite()
+            {
+                return Ok(Some(&slot.name));
+            }
+        }
+        Ok(None)
     }
 
     /// One update at `schedule_factor` times the learning rate, with every gradient multiplied by

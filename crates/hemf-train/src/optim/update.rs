@@ -82,7 +82,7 @@ impl InplaceOp3 for Walk {
 }
 
 /// Sum of the squares of all elements, in f64.
-pub(super) fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
+pub(crate) fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
     let values = tensor.flatten_all()?.to_vec1::<f32>()?;
     let partial: Vec<f64> =
         values.par_chunks(CHUNK).map(|chunk| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum()).collect();

@@ -4,8 +4,8 @@
 use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions},
-    io::Write,
-    path::{Path, PathBuf},
+    io::{ErrorKind, Write},
+    path::PathBuf,
 };
 
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,11 @@ impl RunLog {
     /// happen again.
     pub(crate) fn open(run: &RunFolder, progress: &Progress) -> Result<Self, Error> {
         let log = run.path().join("log.jsonl");
-        let (lines, epochs) = kept(&log, progress);
+        let text = match fs::read_to_string(&log) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(), // a new run
+            text => text.map_err(|error| Error::checkpoint(&log, format!("cannot be read: {error}")))?,
+        };
+        let (lines, epochs) = kept(&text, progress);
         let new = log.with_extension("jsonl.new");
         fs::write(&new, lines).map_err(Error::write(&new))?;
         fs::rename(&new, &log).map_err(Error::write(&log))?;
@@ -120,8 +124,7 @@ impl RunLog {
 }
 
 /// The lines of the log up to `progress`, and the epochs among them. A line that a kill cut off is dropped.
-fn kept(log: &Path, progress: &Progress) -> (String, Vec<EpochRecord>) {
-    let text = fs::read_to_string(log).unwrap_or_default();
+fn kept(text: &str, progress: &Progress) -> (String, Vec<EpochRecord>) {
     let mut lines = String::new();
     let mut epochs = Vec::new();
     for line in text.lines() {
@@ -187,5 +190,11 @@ mod tests {
         assert_eq!(text.lines().count(), 4);
         let summary = fs::read_to_string(dir.path().join("summary.csv")).unwrap();
         assert_eq!(summary, format!("{SUMMARY_HEADER}1,2,0.0001,0.5,0.25,0.5,0.75\n"));
+        drop(log);
+
+        fs::write(dir.path().join("log.jsonl"), b"\xff").unwrap();
+        let Err(error) = RunLog::open(&run, &progress) else { panic!("a log that cannot be read was dropped") };
+        assert!(error.to_string().contains("log.jsonl: cannot be read"), "{error}");
+        assert_eq!(fs::read(dir.path().join("log.jsonl")).unwrap(), b"\xff");
     }
 }

@@ -15,21 +15,18 @@ pub(super) fn is_head(name: &str) -> bool {
     name.starts_with("conv_head.")
 }
 
-/// Fills `store` with the weights at `path`; a head made for another number of classes is left out. Returns a
-/// sentence about what was done.
+/// Fills `store` with the weights at `path`; a head made for another number of classes, or not whole, is left out.
+/// Returns a sentence about what was done.
 pub(super) fn start_from(store: &ParamStore, model: &ModelConfig, path: &Path) -> Result<String, Error> {
     let mut tensors = read(path)?;
-    let wanted: HashMap<String, Tensor> = store.state().into_iter().collect();
-    let other_head = |(name, tensor): &(&String, &Tensor)| {
-        let here = wanted.get(*name).map(Tensor::shape);
-        is_head(name) && here.is_some_and(|shape| shape != tensor.shape())
-    };
-    let dropped: Vec<String> = tensors.iter().filter(other_head).map(|(name, _)| name.clone()).collect();
-    tensors.retain(|name, _| !dropped.contains(name));
+    let wanted = store.state();
+    let fits = |name: &str, tensor: &Tensor| tensors.get(name).is_some_and(|found| found.shape() == tensor.shape());
+    let has_head = tensors.keys().any(|name| is_head(name));
+    let keep_head = wanted.iter().filter(|(name, _)| is_head(name)).all(|(name, tensor)| fits(name, tensor));
+    tensors.retain(|name, _| keep_head || !is_head(name));
 
-    let report = load_weights(store, model, &tensors)?;
-    let missing: Vec<&String> =
-        report.missing.iter().filter(|name| !(is_head(name) && dropped.contains(name))).collect();
+    let report = load_weights(store, model, &tensors).map_err(of(path))?;
+    let missing: Vec<&String> = report.missing.iter().filter(|name| !is_head(name)).collect();
     if let Some(first) = missing.first() {
         let what = format!(
             "lacks {} of the network's tensors, {first} among them; is it a network of other sizes?",
@@ -38,8 +35,13 @@ pub(super) fn start_from(store: &ParamStore, model: &ModelConfig, path: &Path) -
         return Err(Error::checkpoint(path, what));
     }
     let mut note = format!("starting from {} ({} tensors)", path.display(), report.loaded);
-    if !dropped.is_empty() {
-        note += "; its head was made for other classes and is left out";
+    note += match (keep_head, has_head) {
+        (true, _) => "",
+        (false, true) => "; its head was made for other classes and is left out",
+        (false, false) => "; it has no head, which starts afresh",
+    };
+    if !report.dead.is_empty() {
+        note += &format!("; {} tensors that the network does not use skipped", report.dead.len());
     }
     if let Some(first) = report.unexpected.first() {
         note += &format!("; {} unknown tensors ignored, such as {first}", report.unexpected.len());
@@ -54,7 +56,7 @@ pub(super) fn restore(
     tensors: &HashMap<String, Tensor>,
     checkpoint: &Checkpoint,
 ) -> Result<(), Error> {
-    let report = load_weights(store, model, tensors)?;
+    let report = load_weights(store, model, tensors).map_err(of(checkpoint.path()))?;
     let odd = report.missing.iter().chain(&report.unexpected).next();
     match odd {
         None => Ok(()),
@@ -65,9 +67,19 @@ pub(super) fn restore(
     }
 }
 
+/// Names the file in errors about its weights, which say only the weight's name.
+fn of(path: &Path) -> impl Fn(hemf_model::Error) -> Error {
+    move |error| match error {
+        hemf_model::Error::Shape { .. } | hemf_model::Error::Copies { .. } => {
+            Error::checkpoint(path, error.to_string())
+        }
+        other => other.into(),
+    }
+}
+
 /// The tensors of a weight file, a checkpoint or a run.
 fn read(path: &Path) -> Result<HashMap<String, Tensor>, Error> {
-    if path.is_dir() {
+    if path.is_dir() || Checkpoint::is_model_of_one(path) {
         let Model { tensors, .. } = Checkpoint::find(path)?.model()?;
         return Ok(tensors);
     }

@@ -1,6 +1,9 @@
 //! Training: what a run is made of. The loop itself is in `steps.rs`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use candle_core::Device;
 use hemf_data::{Loader, Manifest, Split};
@@ -62,14 +65,21 @@ impl Trainer {
         }
         observer.event(&Event::Note(&parts.describe(&data.manifest)));
         let folder = RunFolder::create(&config.output)?;
-        if let Dataset { prepared_now: true, manifest } = &data {
+        Self::begin(config, &data, parts, &folder).inspect_err(|_| {
+            let _ = fs::remove_dir_all(folder.path()); // the error at hand matters more
+        })
+    }
+
+    /// Fills the new run's folder with what is known before the first step.
+    fn begin(mut config: RunConfig, data: &Dataset, parts: Parts, folder: &RunFolder) -> Result<Self, Error> {
+        if data.prepared_now {
             let path = folder.path().join("manifest.csv");
-            manifest.write(&path)?;
+            data.manifest.write(&path)?;
             config.data.path = Some(path);
         }
         folder.write_config(&config)?;
         let card = Card::new(config, &data.manifest);
-        Self::assemble(parts, card, folder, Progress::default())
+        Self::assemble(parts, card, folder.clone(), Progress::default())
     }
 
     /// Takes up the run in `folder` at its last checkpoint; its data set must be the same, wherever it lies

@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use candle_core::DType;
 use hemf_data::{Batch, Draws};
 use hemf_metrics::plot::{EpochScores, learning_curves};
 
@@ -12,6 +13,7 @@ use super::Trainer;
 use crate::{
     EpochRecord, Error, Event, Observer, StepRecord,
     checkpoint::{Best, Tally},
+    optim::sum_of_squares,
     predict::predict,
 };
 
@@ -26,11 +28,19 @@ pub enum Outcome {
 
 impl Trainer {
     /// Trains to the end of the last epoch, or until `stop` is raised: the step under way is then finished
-    /// and the state saved.
+    /// and the state saved. A new run that fails in its first step leaves no folder behind.
     ///
     /// # Errors
     /// A loss that is not finite, an image that cannot be read, a disk that is full.
     pub fn run(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
+        let outcome = self.run_epochs(observer, stop);
+        if outcome.is_err() && self.progress.step == 0 && self.last_good.is_none() {
+            let _ = std::fs::remove_dir_all(self.folder.path()); // the error at hand matters more
+        }
+        outcome
+    }
+
+    fn run_epochs(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
         observer.event(&Event::Start {
             run: self.folder.path(),
             epochs: self.epochs(),
@@ -73,8 +83,8 @@ impl Trainer {
         let index = self.progress.step;
         let seed = Draws::new("step", self.card.config.train.seed, &[index as u64]).next_u64();
         let step = self.learner.step(&batch.images, &batch.labels, index, seed)?;
-        if !step.loss.is_finite() {
-            return Err(self.diverged(step.loss));
+        if let Some(what) = step.diverged {
+            return Err(self.diverged(what));
         }
         let images = batch.rows.len();
         let loss = f64::from(step.loss);
@@ -101,8 +111,9 @@ impl Trainer {
             return Ok(false);
         };
         if !scores.tally.loss.is_finite() {
-            return Err(self.diverged(scores.tally.loss as f32));
+            return Err(self.diverged(format!("the validation loss is {}", scores.tally.loss)));
         }
+        self.check_finite()?; // before `best` is written
         let record = self.epoch_record(&scores.tally);
         let accuracy = record.validation_accuracy;
         let best = self.progress.best.is_none_or(|best| accuracy > best.accuracy);
@@ -128,6 +139,7 @@ impl Trainer {
     }
 
     fn save_last(&mut self) -> Result<(), Error> {
+        self.check_finite()?;
         let last = self.folder.last();
         let moments = self.learner.optimizer().state()?;
         let state = Some((&self.progress, &moments[..]));
@@ -162,9 +174,19 @@ impl Trainer {
         Ok(())
     }
 
-    fn diverged(&self, loss: f32) -> Error {
+    /// A step may leave parameters that only the next one's loss would show: refuse to save them.
+    fn check_finite(&self) -> Result<(), Error> {
+        for (name, tensor) in self.store.state() {
+            if tensor.dtype() == DType::F32 && !sum_of_squares(&tensor)?.is_finite() {
+                return Err(self.diverged(format!("{name} is not finite")));
+            }
+        }
+        Ok(())
+    }
+
+    fn diverged(&self, what: String) -> Error {
         Error::Diverged {
-            loss,
+            what,
             step: self.progress.step,
             epoch: self.progress.epoch + 1,
             last_good: self.last_good.clone(),
