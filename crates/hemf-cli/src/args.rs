@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Prepare(Prepare),
     /// Show every setting of a run, with defaults filled in
     Config(Config),
+    /// Write a trained network's weights to a file that the published PyTorch code loads
+    Export(Export),
     /// Compare every block and network with numbers of the published code, and print the errors
     Parity(Parity),
 }
@@ -239,6 +241,15 @@ impl From<SplitName> for Split {
             SplitName::Test => Self::Test,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// A run folder, or one of its checkpoints
+    pub(crate) run: PathBuf,
+
+    /// The file to write, such as weights.safetensors
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

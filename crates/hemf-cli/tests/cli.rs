@@ -133,6 +133,22 @@ fn a_folder_of_images_is_prepared_on_the_spot_and_left_as_it_is() {
 }
 
 #[test]
+fn exported_weights_hold_what_the_published_code_wants() {
+    let place = Place::new();
+    assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1"]).code, Some(0));
+    let said = place.hemf(&["export", "runs/tiny", "weights.safetensors"]);
+    assert_eq!((said.code, &*said.out), (Some(0), "weights.safetensors\n"), "{}", said.err);
+    let load = |name: &str| candle_core::safetensors::load(place.path(name), &candle_core::Device::Cpu).unwrap();
+    let (all, ours) = (load("weights.safetensors"), load("runs/tiny/checkpoints/best/model.safetensors"));
+    assert!(all.contains_key("fu1.Updim.conv.weight") && !ours.contains_key("fu1.Updim.conv.weight"));
+    let values = |t: &candle_core::Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(values(&all["conv_head.weight"]), values(&ours["conv_head.weight"]));
+
+    let said = place.hemf(&["export", "runs/nothing", "weights.safetensors"]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+}
+
+#[test]
 fn results_do_not_depend_on_threads() {
     let place = Place::new();
     let weights = |threads: &str| {

@@ -7,7 +7,7 @@
 //! - [`RunConfig`] says everything about a run; it is read from YAML ([`RunConfig::load`]).
 //! - [`Learner`] is one optimizer step: forward, loss, backward, [`AdamW`] at the [`Schedule`]'s rate.
 //! - [`Trainer`] runs it and leaves a [`RunFolder`] behind, with [`Checkpoint`]s that evaluation and resume need.
-//! - [`evaluate()`] gives a checkpoint's predictions.
+//! - [`evaluate()`] gives a checkpoint's predictions, [`export()`] its weights for the published code.
 //!
 //! ```
 //! use hemf_train::{Layer, RunConfig, Schedule};
@@ -30,6 +30,7 @@ mod config;
 mod dataset;
 mod error;
 mod evaluate;
+mod export;
 mod learner;
 mod observe;
 mod optim;
@@ -43,6 +44,7 @@ pub use checkpoint::{Best, Card, Checkpoint, Model, Progress, State, Tally};
 pub use config::{ConfigError, DataConfig, Freeze, Layer, OutputConfig, RunConfig, TrainConfig};
 pub use error::{Error, ErrorKind};
 pub use evaluate::evaluate;
+pub use export::export;
 pub use learner::{Learner, Step};
 pub use observe::{Event, Observer, Silent};
 pub use optim::{AdamW, AdamWConfig, OptimizerConfig, decays};

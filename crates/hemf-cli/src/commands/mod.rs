@@ -2,6 +2,7 @@
 
 mod config;
 mod eval;
+mod export;
 mod parity;
 mod prepare;
 mod train;
@@ -22,6 +23,7 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
         Command::Eval(args) => eval::run(args),
         Command::Prepare(args) => prepare::run(args, program),
         Command::Config(args) => config::run(args),
+        Command::Export(args) => export::run(args),
         Command::Parity(args) => parity::run(args),
     }
 }
