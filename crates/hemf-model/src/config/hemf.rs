@@ -89,7 +89,7 @@ impl Default for HemfConfig {
 }
 
 impl HemfConfig {
-    /// A small network for CPUs and tests: 1.0 million parameters; one ELF block and one EGF layer a stage, two in the
+    /// A small network for CPUs and tests: 0.86 million parameters; one ELF block and one EGF layer a stage, two in the
     /// third.
     pub(super) fn nano() -> Self {
         Self {
