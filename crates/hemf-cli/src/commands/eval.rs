@@ -2,14 +2,37 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use hemf_train::{Checkpoint, RunFolder, Split, evaluate, write_report};
 
 use super::print;
 use crate::{
-    args::Eval,
+    args::SplitName,
     exit::{Exit, Failure},
     progress::Progress,
 };
+
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// A run folder, or one of its checkpoints [default: the newest run in runs/]
+    run: Option<PathBuf>,
+
+    /// Other images than those of the run: a manifest, or a folder with a subfolder per class, of which all are taken
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+
+    /// Which part of the images that a manifest lists
+    #[arg(long, value_enum, default_value_t = SplitName::Test)]
+    split: SplitName,
+
+    /// Folder for the report [default: report/ in the run's folder, report-validation/ for that split, and so on]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
 
 /// Where runs are made when nobody says otherwise.
 const RUNS: &str = "runs";

@@ -1,11 +1,11 @@
 //! One file per command.
 
-mod config;
-mod eval;
-mod export;
-mod parity;
-mod prepare;
-mod train;
+pub(crate) mod config;
+pub(crate) mod eval;
+pub(crate) mod export;
+pub(crate) mod parity;
+pub(crate) mod prepare;
+pub(crate) mod train;
 
 use crate::{
     args::{Cli, Command, Device},

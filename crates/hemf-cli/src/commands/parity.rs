@@ -1,10 +1,22 @@
 //! `hemf parity`: this program against the published code.
 
+use std::path::PathBuf;
+
+use clap::Args;
+
 use super::print;
-use crate::{
-    args::Parity,
-    exit::{Exit, Failure},
-};
+use crate::exit::{Exit, Failure};
+
+#[derive(Debug, Args)]
+pub(crate) struct Parity {
+    /// Folder of goldens
+    #[arg(default_value = "goldens")]
+    goldens: PathBuf,
+
+    /// Print the certificate as JSON
+    #[arg(long)]
+    json: bool,
+}
 
 pub(super) fn run(args: Parity) -> Result<Exit, Failure> {
     let certificate = hemf_parity::run(&args.goldens).map_err(|error| Failure::input(error.to_string()))?;

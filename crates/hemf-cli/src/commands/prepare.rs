@@ -1,15 +1,99 @@
 //! `hemf prepare`: a folder of images to a manifest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use hemf_train::{Manifest, Split};
+use clap::{Args, ValueEnum};
+use hemf_train::{Manifest, Rule, Split};
 use serde_json::json;
 
 use super::print;
-use crate::{
-    args::Prepare,
-    exit::{Exit, Failure},
-};
+use crate::exit::{Exit, Failure};
+
+#[derive(Debug, Args)]
+pub(crate) struct Prepare {
+    /// Folder of images, with a subfolder per class; it is only read
+    folder: PathBuf,
+
+    /// Where to write the list [default: manifest.csv in the folder]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Replace the list that is there, though it differs
+    #[arg(long)]
+    force: bool,
+
+    /// How to split: a published rule, by ratio, or as the folders are split already
+    #[arg(long, value_enum, default_value_t = RuleName::Stratified)]
+    split: RuleName,
+
+    /// Shares of training, validation and test images for --split stratified [default: 0.7,0.15,0.15]
+    #[arg(long, value_name = "T,V,T", value_parser = ratio)]
+    ratio: Option<[f64; 3]>,
+
+    /// 1 or 2, for --split kvasir [default: 1]
+    #[arg(long)]
+    fold: Option<u32>,
+
+    /// Seed of the shuffle; the published splits have 123
+    #[arg(long, default_value_t = 123)]
+    seed: u64,
+
+    /// Only these class folders, separated by commas
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    classes: Option<Vec<String>>,
+
+    /// A table `image,CLASS,CLASS,...` of zeros and ones that gives the classes instead of folders
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+
+    /// Print the counts as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RuleName {
+    /// Shares of each class (--ratio)
+    Stratified,
+    /// ISIC2018 task 3, as published
+    Isic2018,
+    /// Kvasir v1, as published, with part of the training half for validation
+    Kvasir,
+    /// COVID19-CT, as published
+    Covid19Ct,
+    /// Folders training_set, validation_set, test_set (or train, val, test)
+    Folders,
+}
+
+impl Prepare {
+    fn settings(&self) -> Result<hemf_train::Prepare, Failure> {
+        if self.ratio.is_some() && !matches!(self.split, RuleName::Stratified) {
+            return Err(Failure::usage("--ratio is for --split stratified; the other rules have their own shares"));
+        }
+        if self.fold.is_some() && !matches!(self.split, RuleName::Kvasir) {
+            return Err(Failure::usage("--fold is for --split kvasir; the other rules have no folds"));
+        }
+        let rule = match self.split {
+            RuleName::Stratified => {
+                let [train, validation, test] = self.ratio.unwrap_or([0.7, 0.15, 0.15]);
+                Rule::Stratified { train, validation, test }
+            }
+            RuleName::Isic2018 => Rule::Isic2018 {},
+            RuleName::Kvasir => Rule::Kvasir { fold: self.fold.unwrap_or(1), validation: 0.1 },
+            RuleName::Covid19Ct => Rule::Covid19Ct {},
+            RuleName::Folders => Rule::Folders {},
+        };
+        let (classes, labels) = (self.classes.clone(), self.labels.clone());
+        Ok(hemf_train::Prepare { rule, seed: self.seed, classes, labels })
+    }
+}
+
+/// Three numbers between commas.
+fn ratio(text: &str) -> Result<[f64; 3], String> {
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(str::parse).collect();
+    let numbers = numbers.map_err(|error| error.to_string())?;
+    numbers.try_into().map_err(|_| "expected three shares, such as 0.7,0.15,0.15".to_owned())
+}
 
 pub(super) fn run(args: Prepare, program: &str) -> Result<Exit, Failure> {
     let prepared = args.settings()?.run(&args.folder)?;

@@ -1,19 +1,70 @@
 //! `hemf train`: a new run, or an interrupted one taken up again.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use hemf_train::{Outcome, RunConfig, RunFolder, Trainer, quickstart};
+use clap::Args;
+use hemf_train::{ConfigError, Layer, Outcome, RunConfig, RunFolder, Trainer, quickstart};
 use serde_json::json;
 
 use super::print;
 use crate::{
-    args::Train,
+    args::Set,
     exit::{Exit, Failure},
     progress::Progress,
 };
+
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Configuration file, such as configs/covid19-ct.yaml [default: the quick start]
+    config: Option<PathBuf>,
+
+    /// The images: a manifest written by `prepare`, or a folder with a subfolder per class
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+
+    /// How many times to go through the training images
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+
+    /// Folder in which the run's own folder is made [default: runs]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    #[command(flatten)]
+    set: Set,
+
+    /// Go on with an interrupted run: its folder, such as runs/quickstart
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "epochs", "out", "set"])]
+    resume: Option<PathBuf>,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Train {
+    /// The settings that were typed, weakest first.
+    fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
+        let mut layers = self.set.layers()?;
+        if let Some(path) = &self.data {
+            layers.push(Layer::path("--data", "data.path", path));
+        }
+        if let Some(epochs) = self.epochs {
+            let source = format!("--epochs {epochs}");
+            layers.push(Layer::set(&source, "train.epochs", &epochs.to_string())?);
+        }
+        if let Some(path) = &self.out {
+            layers.push(Layer::path("--out", "output.folder", path));
+        }
+        Ok(layers)
+    }
+}
 
 pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
     let mut progress = Progress::new();
