@@ -55,7 +55,7 @@ pub use axis_attention::{Axis, axis_attention};
 pub use batch_norm::{ChannelStats, batch_norm_eval, batch_norm_train};
 pub use concat::concat;
 pub use conv2d::conv2d;
-pub use cross_entropy::{CrossEntropyOptions, cross_entropy};
+pub use cross_entropy::{CrossEntropyOptions, cross_entropy, soft_cross_entropy};
 pub use depthwise::depthwise;
 pub use elementwise::{add, mul};
 pub use external_attention::external_attention;
