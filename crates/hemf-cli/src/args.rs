@@ -3,7 +3,9 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hemf_train::{ConfigError, Layer, Split};
 
-use crate::commands::{config::Config, eval::Eval, export::Export, parity::Parity, prepare::Prepare, train::Train};
+use crate::commands::{
+    config::Config, eval::Eval, export::Export, info::Info, parity::Parity, prepare::Prepare, train::Train,
+};
 
 /// HEMF: a neural network that sorts medical images into classes.
 #[derive(Debug, Parser)]
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Config(Config),
     /// Write a trained network's weights to a file that the published PyTorch code loads
     Export(Export),
+    /// Tell how large a network is: parameters, multiply-adds, memory, for each part
+    Info(Info),
     /// Compare every block and network with numbers of the published code, and print the errors
     Parity(Parity),
 }

@@ -175,6 +175,25 @@ fn config_prints_what_will_be_used() {
 }
 
 #[test]
+fn info_tells_sizes_of_configurations_runs_and_presets() {
+    let place = Place::new();
+    let said = place.hemf(&["info", "hemf", "--set", "model.classes=7"]);
+    assert!(said.code == Some(0) && said.out.contains("66 678 263") && said.err.is_empty(), "{}{}", said.out, said.err);
+    let came = json(&place.hemf(&["info", "came", "--json"]));
+    assert_eq!(came["network"]["parameters"]["thop"], 224_486_047);
+    assert_eq!(came["classes_assumed"], true);
+
+    assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1"]).code, Some(0));
+    let run = json(&place.hemf(&["info", "runs/tiny", "--json"]));
+    assert_eq!((&run["classes"], &run["classes_assumed"], &run["image_size"]), (&4.into(), &false.into(), &64.into()));
+    let config = json(&place.hemf(&["info", "tiny.yaml", "--json", "--set", "model.classes=4"]));
+    assert_eq!(config["network"], run["network"]);
+    assert_eq!(place.hemf(&["info", "tiny.yaml", "--depth", "2"]).out.matches("stages.0").count(), 1);
+    place.refuses(&["info", "nothing"], 3, &["nothing", "holds no checkpoint"]);
+    place.refuses(&["info", "tiny.yaml", "--set", "data.preprocessing.size=16"], 3, &["too small"]);
+}
+
+#[test]
 fn the_command_line_itself() {
     let place = Place::new();
     let said = place.hemf(&["--help"]);

@@ -113,11 +113,11 @@ impl EnterGlobal {
 }
 
 /// The windows of a stage's block j.
-fn windows(config: &CameConfig, j: usize) -> Windows {
+pub(crate) fn windows(config: &CameConfig, j: usize) -> Windows {
     Windows { size: config.window, shift: if j % 2 == 1 { config.window / 2 } else { 0 } }
 }
 
-fn fusion(config: &CameConfig, i: usize, previous: bool) -> MsfaConfig {
+pub(crate) fn fusion(config: &CameConfig, i: usize, previous: bool) -> MsfaConfig {
     let channels = config.dims[i];
     // The published block takes C/2 channels; where the stages do not double, it must take what there is.
     let before = if i > 0 { config.dims[i - 1] } else { channels / 2 };

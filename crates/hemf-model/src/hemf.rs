@@ -123,7 +123,7 @@ impl Global {
     }
 }
 
-fn fusion(config: &HemfConfig, i: usize, previous: bool) -> HefConfig {
+pub(crate) fn fusion(config: &HemfConfig, i: usize, previous: bool) -> HefConfig {
     let channels = config.dims[i];
     // The published block takes C/2 channels; where the stages do not double, it must take what there is.
     let before = if i > 0 { config.dims[i - 1] } else { channels / 2 };

@@ -149,6 +149,13 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     written.and_then(|()| std::fs::rename(&temporary, path)).inspect_err(|_| drop(std::fs::remove_file(&temporary)))
 }
 
+/// Names and sizes of the parameters that the published code builds but never uses.
+pub(crate) fn unused_parameters(config: &ModelConfig) -> candle_core::Result<Vec<(String, usize)>> {
+    let store = ParamStore::new(0, &Device::Cpu);
+    config.build_dead(store.builder())?;
+    Ok(store.parameters().into_iter().map(|(name, var)| (name, var.elem_count())).collect())
+}
+
 /// Names and initial values of what the published code builds but never uses, and constants that are computed here.
 fn dead_weights(config: &ModelConfig) -> candle_core::Result<Vec<(String, Tensor)>> {
     let store = ParamStore::new(0, &Device::Cpu);

@@ -7,7 +7,8 @@
 //! - [`RunConfig`] says everything about a run; it is read from YAML ([`RunConfig::load`]).
 //! - [`Learner`] is one optimizer step: forward, loss, backward, [`AdamW`] at the [`Schedule`]'s rate.
 //! - [`Trainer`] runs it and leaves a [`RunFolder`] behind, with [`Checkpoint`]s that evaluation and resume need.
-//! - [`evaluate()`] gives a checkpoint's predictions, [`export()`] its weights for the published code.
+//! - [`evaluate()`] gives a checkpoint's predictions, [`export()`] its weights for the published code; [`info()`] tells how
+//!   large a network is.
 //!
 //! ```
 //! use hemf_train::{Layer, RunConfig, Schedule};
@@ -31,6 +32,7 @@ mod dataset;
 mod error;
 mod evaluate;
 mod export;
+mod info;
 mod learner;
 mod observe;
 mod optim;
@@ -45,6 +47,7 @@ pub use config::{ConfigError, DataConfig, Freeze, Layer, OutputConfig, RunConfig
 pub use error::{Error, ErrorKind};
 pub use evaluate::evaluate;
 pub use export::export;
+pub use info::{Info, info};
 pub use learner::{Learner, Step};
 pub use observe::{Event, Observer, Silent};
 pub use optim::{AdamW, AdamWConfig, OptimizerConfig, decays};

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod info;
 pub(crate) mod parity;
 pub(crate) mod prepare;
 pub(crate) mod train;
@@ -24,6 +25,7 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
         Command::Prepare(args) => prepare::run(args, program),
         Command::Config(args) => config::run(args),
         Command::Export(args) => export::run(args),
+        Command::Info(args) => info::run(args),
         Command::Parity(args) => parity::run(args),
     }
 }

@@ -43,6 +43,22 @@ impl ModelConfig {
         }
     }
 
+    /// The word that tells the networks apart: `hemf` or `came`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Hemf(_) => "hemf",
+            Self::Came(_) => "came",
+        }
+    }
+
+    /// The number of classes of a valid configuration that knows it.
+    pub(crate) fn checked(&self) -> Result<usize, Error> {
+        match self {
+            Self::Hemf(config) => config.checked(),
+            Self::Came(config) => config.checked(),
+        }
+    }
+
     /// Fails for images that are too small for four stages. Any size from 32x32 on goes, square or not; where a stage
     /// cannot halve its map evenly, it leaves out a last row or column, as the published code does.
     pub fn check_image_size(&self, height: usize, width: usize) -> Result<(), Error> {
