@@ -378,3 +378,28 @@ fn copy_folder(from: &Path, to: &Path) {
         fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
+
+#[test]
+fn changed_data_is_refused_until_it_is_allowed() {
+    let place = Place::new();
+    assert_eq!(place.hemf(&["prepare", "data"]).code, Some(0));
+    let manifest = hemf_data::Manifest::read(&place.path("data/manifest.csv")).unwrap();
+    let row = &manifest.rows()[2];
+    let file = place.path("data").join(&row.path);
+    let mut content = fs::read(&file).unwrap();
+    let last = content.len() - 1;
+    content[last] ^= 1; // the checksum of a PNG's last chunk: the size stays
+    fs::write(&file, content).unwrap();
+    let train = ["train", "tiny.yaml", "--epochs", "1"];
+    let said = place.hemf(&train);
+    assert_eq!(said.code, Some(4), "{}", said.err);
+    assert!(said.err.contains("row 3") && said.err.contains("another content"), "{}", said.err);
+    assert!(!place.path("runs").exists());
+    let said = place.hemf(&[&train[..], &["--allow-changed"]].concat());
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("row 3 ("), "{}", said.err);
+    // The run has a manifest of its own, which is what it was trained on.
+    let said = place.hemf(&["eval"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(!said.err.contains("not the data set"), "{}", said.err);
+}

@@ -28,6 +28,7 @@
 //!
 //! This crate must not know models, losses or metrics. Candle is used to make the batch tensor.
 
+mod cache;
 mod crop;
 mod decode;
 mod draws;

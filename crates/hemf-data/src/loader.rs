@@ -21,6 +21,9 @@ pub struct Batch {
     pub images: Tensor,
     /// (B), u32, indices of classes.
     pub labels: Tensor,
+    /// (B, classes), f32, each row adding up to 1: the classes that were mixed into each image. `None`
+    /// where nothing was mixed; then `labels` say all.
+    pub soft_targets: Option<Tensor>,
     /// [`Sample::row`] of each image.
     pub rows: Vec<usize>,
 }
@@ -204,6 +207,7 @@ impl Work {
         Ok(Some(Batch {
             images: Tensor::from_vec(images, shape, &Device::Cpu)?,
             labels: Tensor::from_vec(labels, chosen.len(), &Device::Cpu)?,
+            soft_targets: None,
             rows,
         }))
     }

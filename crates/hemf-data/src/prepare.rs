@@ -52,7 +52,7 @@ impl Prepare {
             _ => self.split(folder)?,
         };
         rows.sort_by(|a, b| a.path.cmp(&b.path));
-        let rows = inspect(folder, rows)?;
+        let rows = inspect_all(folder, rows)?;
         let manifest = Manifest::new(folder, self.seed, &self.rule.to_string(), rows)?;
         Ok(Prepared { manifest, notices })
     }
@@ -151,28 +151,14 @@ fn to_rows(class: ClassFiles, places: Vec<Place>) -> impl Iterator<Item = Row> {
         class: class.name.clone(),
         split,
         fold,
-        group: None,
-        width: 0,
-        height: 0,
-        bytes: 0,
-        blake3: String::new(),
+        ..Default::default()
     })
 }
 
 /// Reads every image once: its size in bytes and pixels, its hash, and whether it decodes.
-fn inspect(folder: &Path, rows: Vec<Row>) -> Result<Vec<Row>, Error> {
+fn inspect_all(folder: &Path, rows: Vec<Row>) -> Result<Vec<Row>, Error> {
     let total = rows.len();
-    let results: Vec<Result<Row, Error>> = rows
-        .into_par_iter()
-        .map(|row| {
-            let path = folder.join(&row.path);
-            let content = decode::read(&path)?;
-            let (bytes, blake3) = (content.len() as u64, blake3::hash(&content).to_hex().to_string());
-            let picture = decode::decode_bytes(&path, content)?;
-            let (width, height) = (picture.width() as u32, picture.height() as u32);
-            Ok(Row { bytes, blake3, width, height, ..row })
-        })
-        .collect();
+    let results: Vec<Result<Row, Error>> = rows.into_par_iter().map(|row| inspect(folder, row)).collect();
     let (mut rows, mut failures) = (Vec::with_capacity(total), Vec::new());
     for result in results {
         match result {
@@ -185,4 +171,14 @@ fn inspect(folder: &Path, rows: Vec<Row>) -> Result<Vec<Row>, Error> {
         1 => Err(failures.remove(0)),
         _ => Err(Error::Images { failures, total }),
     }
+}
+
+/// The row with its image's size in bytes and pixels and its hash, once it has been decoded.
+pub(crate) fn inspect(folder: &Path, row: Row) -> Result<Row, Error> {
+    let path = folder.join(&row.path);
+    let content = decode::read(&path)?;
+    let (bytes, blake3) = (content.len() as u64, blake3::hash(&content).to_hex().to_string());
+    let picture = decode::decode_bytes(&path, content)?;
+    let (width, height) = (picture.width() as u32, picture.height() as u32);
+    Ok(Row { bytes, blake3, width, height, ..row })
 }

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, PythonRandom};
 
 /// A part of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     /// What the network learns from.
+    #[default]
     Train,
     /// What chooses the best checkpoint.
     Validation,
@@ -29,6 +30,11 @@ impl Split {
             Self::Validation => "validation",
             Self::Test => "test",
         }
+    }
+
+    /// The inverse of [`Self::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|split| split.name() == name)
     }
 }
 

@@ -17,7 +17,7 @@ fn train(samples: Vec<Sample>, batch: usize, seed: u64, workers: usize) -> Loade
 
 /// A batch as plain numbers.
 fn plain(batch: Result<Batch, Error>) -> (Vec<f32>, Vec<u32>, Vec<usize>) {
-    let Batch { images, labels, rows } = batch.unwrap();
+    let Batch { images, labels, rows, .. } = batch.unwrap();
     assert!(images.is_contiguous());
     assert_eq!(images.dims(), [rows.len(), 3, 24, 24]);
     (images.flatten_all().unwrap().to_vec1().unwrap(), labels.to_vec1().unwrap(), rows)

@@ -271,3 +271,71 @@ fn a_manifest_elsewhere_finds_its_images() {
     let error = made.write(&file.join("below a file.csv")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Write);
 }
+
+#[test]
+fn what_was_changed_is_taken_as_it_is_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    tree(dir.path(), &[("a", 4), ("b", 4)]);
+    let file = dir.path().join("manifest.csv");
+    let made = Prepare::default().run(dir.path()).unwrap().manifest;
+    made.write(&file).unwrap();
+    assert_eq!(Manifest::read_changed(&file).unwrap(), (made.clone(), vec![]));
+
+    let path = |i: usize| dir.path().join(&made.rows()[i].path);
+    std::fs::remove_file(path(1)).unwrap();
+    std::fs::write(path(2), "no picture").unwrap();
+    std::fs::copy(path(4), path(3)).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let split = made.rows()[6].split;
+    let other = Split::ALL.into_iter().find(|other| *other != split).unwrap();
+    let (was, is) = (format!("b,{split},"), format!("b,{other},"));
+    let (head, tail) = text.split_once(&made.rows()[6].path).unwrap();
+    std::fs::write(&file, format!("{head}{}{}", made.rows()[6].path, tail.replacen(&was, &is, 1))).unwrap();
+
+    let (now, notices) = Manifest::read_changed(&file).unwrap();
+    assert_eq!(now.rows().len(), 6);
+    assert_ne!(now.seal(), made.seal());
+    assert_eq!(now.rows()[1].blake3, made.rows()[4].blake3, "row 4 was replaced by row 5's file");
+    assert_eq!(now.rows()[4].split, other);
+    for (row, what) in [(2, "left out"), (3, "left out"), (4, "taken as it is now"), (7, "not what was sealed")] {
+        let name = format!("row {row} (");
+        assert!(notices.iter().any(|n| n.contains(&name) && n.contains(what)), "{name} {what}: {notices:?}");
+    }
+    assert_eq!(notices.len(), 4);
+    now.verify(Check::Full).unwrap();
+}
+
+#[test]
+fn further_columns_keep_their_order_and_are_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    tree(dir.path(), &[("a", 3), ("b", 3)]);
+    let plain = Prepare::default().run(dir.path()).unwrap().manifest;
+    let with = |values: [&str; 2]| {
+        let mut rows = plain.rows().to_vec();
+        for row in &mut rows {
+            row.extra = vec![("sex".into(), values[0].into()), ("age, years".into(), values[1].into())];
+        }
+        rows
+    };
+    let build = |rows| Manifest::new(dir.path(), plain.seed(), plain.rule(), rows);
+    let made = build(with(["F", ""])).unwrap();
+    assert_ne!(made.seal(), plain.seal());
+    assert_ne!(made.seal(), build(with(["", "F"])).unwrap().seal());
+    let file = dir.path().join("list.csv");
+    made.write(&file).unwrap();
+    let read = Manifest::read(&file).unwrap();
+    assert_eq!(read, made);
+    assert_eq!(read.extra_columns(), ["sex", "age, years"]);
+    let row = &read.rows()[0];
+    assert_eq!([row.extra("sex"), row.extra("age, years"), row.extra("site")], [Some("F"), None, None]);
+
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen(",F,", ",M,", 1)).unwrap();
+    assert!(Manifest::read(&file).unwrap_err().to_string().contains("row 1 ("));
+    std::fs::write(&file, text.replacen("blake3,sex", "blake3,path", 1)).unwrap();
+    assert!(Manifest::read(&file).unwrap_err().to_string().contains("line 6: the column path is there twice"));
+
+    let mut rows = with(["F", "3"]);
+    rows[1].extra.pop();
+    assert!(build(rows).unwrap_err().to_string().contains("other columns (sex)"));
+}

@@ -6,17 +6,27 @@ use hemf_data::{Check, Manifest, Sample, Split};
 
 use crate::{DataConfig, Error, Event, Observer, config::ConfigError};
 
-/// A data set, and whether its manifest exists in memory only.
+/// A data set.
 pub(crate) struct Dataset {
     pub(crate) manifest: Manifest,
+    /// Whether it was a folder without a manifest.
     pub(crate) prepared_now: bool,
+    /// Whether the manifest is no longer the one in the file (`data.allow_changed`).
+    pub(crate) changed: bool,
+}
+
+impl Dataset {
+    /// Whether the manifest exists in memory only.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.prepared_now || self.changed
+    }
 }
 
 /// The manifest's name in a folder that was prepared.
 const MANIFEST: &str = "manifest.csv";
 
 /// Opens `data.path`: a manifest, a folder with a `manifest.csv`, or a folder of images. Every image of a manifest must
-/// be there and have its size.
+/// be there with its content; one that has it was decoded when the manifest was made.
 pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dataset, Error> {
     let Some(path) = &data.path else {
         let what = "no data set is named; name a manifest or a folder of images, for example with --data";
@@ -25,17 +35,25 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
     let inside = path.join(MANIFEST);
     let manifest: &Path = if inside.is_file() { &inside } else { path };
     if !manifest.is_dir() {
-        let read = Manifest::read(manifest)?;
-        read.verify(Check::Quick)?;
+        let (read, changes) = if data.allow_changed {
+            Manifest::read_changed(manifest)?
+        } else {
+            let read = Manifest::read(manifest)?;
+            read.verify(Check::Cached)?;
+            (read, Vec::new())
+        };
+        for change in &changes {
+            observer.event(&Event::Note(change));
+        }
         let note = format!("images as listed in {}, split: {}", manifest.display(), read.rule());
         observer.event(&Event::Note(&note));
-        return Ok(Dataset { manifest: read, prepared_now: false });
+        return Ok(Dataset { manifest: read, prepared_now: false, changed: !changes.is_empty() });
     }
     let prepared = data.prepare.run(path)?;
     for notice in &prepared.notices {
         observer.event(&Event::Note(notice));
     }
-    Ok(Dataset { manifest: prepared.manifest, prepared_now: true })
+    Ok(Dataset { manifest: prepared.manifest, prepared_now: true, changed: false })
 }
 
 /// Every image, in row order.

@@ -18,25 +18,28 @@ use crate::{
 ///
 /// The images are those of the data set the model was trained on, or of `data`, whose classes must be the model's: a
 /// manifest, or a folder with a subfolder per class. A folder that has no manifest is evaluated whole, whatever `split`
-/// is: it has no split of its own, and the training's was made for other images.
+/// is: it has no split of its own, and the training's was made for other images. With `allow_changed`, rows and files of
+/// a manifest are taken as they are now.
 ///
 /// # Errors
 /// A checkpoint that does not load, other classes, an image that cannot be read; without `data`,
-/// [`Error::Integrity`] when the data set is no longer the one of the training.
+/// [`Error::Integrity`] when the data set is no longer the one of the training and that is not allowed.
 pub fn evaluate(
     checkpoint: &Checkpoint,
     data: Option<&Path>,
     split: Split,
+    allow_changed: bool,
     observer: &mut dyn Observer,
 ) -> Result<Predictions, Error> {
     let Model { card, tensors } = checkpoint.model()?;
     let mut config = card.config;
+    config.data.allow_changed = allow_changed;
     if let Some(path) = data {
         config.data.path = Some(path.to_path_buf());
         // The training's split and table of labels were made for its own folder.
         config.data.prepare = Prepare { classes: config.data.prepare.classes, ..Prepare::default() };
     }
-    let Dataset { manifest, prepared_now } = dataset::open(&config.data, observer)?;
+    let Dataset { manifest, prepared_now, .. } = dataset::open(&config.data, observer)?;
     if manifest.classes() != card.classes {
         let what = format!(
             "knows the {} classes {}, but the data set has the {} classes {}",
@@ -48,7 +51,7 @@ pub fn evaluate(
         return Err(Error::checkpoint(checkpoint.path(), what));
     }
     let same = manifest.seal() == card.manifest_seal;
-    if data.is_none() && !same {
+    if data.is_none() && !same && !allow_changed {
         let path = config.data.path.unwrap_or_default();
         let what = "is not the data set or split that this model was trained on (the seals differ); restore it, or name \
                     it with --data to evaluate on it all the same";

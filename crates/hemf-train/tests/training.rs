@@ -185,7 +185,7 @@ fn a_checkpoint_is_evaluated_on_its_split_and_refuses_other_classes() {
     let run = train(config(&dir, &["train.epochs=1"]));
     let checkpoint = Checkpoint::find(run.path()).unwrap();
     assert_eq!(checkpoint.path(), run.best().path());
-    let predictions = evaluate(&checkpoint, None, Split::Validation, &mut Silent).unwrap();
+    let predictions = evaluate(&checkpoint, None, Split::Validation, false, &mut Silent).unwrap();
     let record = fs::read_to_string(run.path().join("summary.csv")).unwrap();
     let accuracy: f64 = record.trim().rsplit(',').next().unwrap().parse().unwrap();
     let hits = predictions.predicted().iter().zip(predictions.truth()).filter(|(a, b)| a == b).count();
@@ -196,22 +196,22 @@ fn a_checkpoint_is_evaluated_on_its_split_and_refuses_other_classes() {
     let data = dir.path().join("data");
     let again = hemf_train::Prepare { seed: 5, ..Default::default() }.run(&data).unwrap().manifest;
     again.write(&data.join("manifest.csv")).unwrap();
-    let error = failure(evaluate(&checkpoint, None, Split::Test, &mut Silent));
+    let error = failure(evaluate(&checkpoint, None, Split::Test, false, &mut Silent));
     assert_eq!(error.kind(), ErrorKind::Integrity);
     assert!(error.to_string().contains("name it with --data"), "{error}");
     let mut notes = Notes::default();
-    let predictions = evaluate(&checkpoint, Some(&data), Split::Test, &mut notes).unwrap();
+    let predictions = evaluate(&checkpoint, Some(&data), Split::Test, false, &mut notes).unwrap();
     assert_eq!(predictions.len(), again.samples(Split::Test).len());
     assert!(notes.tell("not the data set that the model was trained on"), "{:?}", notes.0);
     // A folder without a manifest is no split of anything.
     fs::remove_file(data.join("manifest.csv")).unwrap();
     let mut notes = Notes::default();
-    assert_eq!(evaluate(&checkpoint, Some(&data), Split::Test, &mut notes).unwrap().len(), 32);
+    assert_eq!(evaluate(&checkpoint, Some(&data), Split::Test, false, &mut notes).unwrap().len(), 32);
     assert!(notes.tell("evaluating all 32 images"), "{:?}", notes.0);
 
     let other = dir.path().join("data/streaks");
     fs::remove_dir_all(other).unwrap();
-    let error = failure(evaluate(&checkpoint, None, Split::Test, &mut Silent));
+    let error = failure(evaluate(&checkpoint, None, Split::Test, false, &mut Silent));
     assert_eq!(error.kind(), ErrorKind::Input);
     assert!(error.to_string().contains("knows the 4 classes"), "{error}");
 }
@@ -278,7 +278,8 @@ fn parameters_that_are_not_finite_are_not_saved_even_when_stopped() {
 fn a_run_whose_first_step_fails_leaves_no_folder() {
     let dir = place();
     let picture = dir.path().join("data/streaks/streaks_0000.png");
-    let size = fs::metadata(&picture).unwrap().len() as usize;
+    let mut trainer = Trainer::start(config(&dir, &[]), &mut Silent).unwrap();
+    // Images that break once the run has begun.
     for class in fs::read_dir(dir.path().join("data")).unwrap() {
         let class = class.unwrap().path();
         for image in fs::read_dir(&class).into_iter().flatten() {
@@ -286,13 +287,12 @@ fn a_run_whose_first_step_fails_leaves_no_folder() {
             fs::write(&image, vec![0; fs::metadata(&image).unwrap().len() as usize]).unwrap();
         }
     }
-    let mut trainer = Trainer::start(config(&dir, &[]), &mut Silent).unwrap();
     assert!(trainer.folder().path().exists());
     assert_eq!(failure(trainer.run(&mut Silent, &AtomicBool::new(false))).kind(), ErrorKind::Input);
     assert_eq!(fs::read_dir(dir.path().join("runs")).unwrap().count(), 0);
 
-    // A file that is not as long as listed is found before.
-    fs::write(&picture, vec![0; size + 1]).unwrap();
+    // One that is not what is listed is found before.
+    fs::write(&picture, "no picture").unwrap();
     let error = failure(Trainer::start(config(&dir, &[]), &mut Silent));
     assert_eq!(error.kind(), ErrorKind::Integrity);
     assert!(error.to_string().contains("streaks_0000.png"), "{error}");

@@ -25,6 +25,10 @@ pub(crate) struct Eval {
     #[arg(long, value_enum, default_value_t = SplitName::Test)]
     split: SplitName,
 
+    /// Go on though rows of the manifest, or image files, were changed or are missing; they are taken as they are now
+    #[arg(long)]
+    allow_changed: bool,
+
     /// Folder for the report [default: report/ in the run's folder, report-validation/ for that split, and so on]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -47,7 +51,7 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     eprintln!("evaluating {} on {split} images", checkpoint.path().display());
 
     let mut progress = Progress::new();
-    let predictions = evaluate(&checkpoint, args.data.as_deref(), split, &mut progress);
+    let predictions = evaluate(&checkpoint, args.data.as_deref(), split, args.allow_changed, &mut progress);
     progress.finish();
     let folder = args.out.unwrap_or_else(|| report_folder(&checkpoint, split));
     let report = write_report(&folder, &predictions?)?;

@@ -28,6 +28,10 @@ pub(crate) struct Train {
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 
+    /// Go on though rows of the manifest, or image files, were changed or are missing; they are taken as they are now
+    #[arg(long)]
+    allow_changed: bool,
+
     /// How many times to go through the training images
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
@@ -40,7 +44,7 @@ pub(crate) struct Train {
     set: Set,
 
     /// Go on with an interrupted run: its folder, such as runs/quickstart
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "epochs", "out", "set"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "epochs", "out", "set", "allow_changed"])]
     resume: Option<PathBuf>,
 
     /// Print the result as JSON
@@ -54,6 +58,9 @@ impl Train {
         let mut layers = self.set.layers()?;
         if let Some(path) = &self.data {
             layers.push(Layer::path("--data", "data.path", path));
+        }
+        if self.allow_changed {
+            layers.push(Layer::set("--allow-changed", "data.allow_changed", "true")?);
         }
         if let Some(epochs) = self.epochs {
             let source = format!("--epochs {epochs}");

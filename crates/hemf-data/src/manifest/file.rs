@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
+use super::row::{COLUMNS, column_problem};
 use super::{Manifest, Row, TITLE};
 use crate::Error;
-
-const COLUMNS: [&str; 9] = ["path", "class", "split", "fold", "group", "width", "height", "bytes", "blake3"];
 
 impl Manifest {
     /// Reads a manifest and checks its seal. The images themselves are not looked at: [`Self::verify`].
@@ -13,6 +12,15 @@ impl Manifest {
     /// # Errors
     /// Not a manifest, a line that cannot be understood, or rows changed since it was written.
     pub fn read(path: &Path) -> Result<Self, Error> {
+        let (manifest, changes) = Self::read_unsealed(path)?;
+        match changes.into_iter().next() {
+            None => Ok(manifest),
+            Some(what) => Err(Error::Seal { path: path.into(), what }),
+        }
+    }
+
+    /// The manifest as the file now says it, sealed anew, and what was changed since it was written.
+    pub(super) fn read_unsealed(path: &Path) -> Result<(Self, Vec<String>), Error> {
         let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
         let stored = parse(path, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -22,20 +30,24 @@ impl Manifest {
             line: None,
             reason: error.to_string(),
         })?;
-        let broken = |what: String| Error::Seal { path: path.into(), what };
-        if manifest.rows.len() != stored.checks.len() {
-            let (now, then) = (manifest.rows.len(), stored.checks.len());
-            return Err(broken(format!("{now} rows, but {then} were sealed")));
+        if manifest.seal == stored.seal {
+            return Ok((manifest, Vec::new()));
         }
-        for (i, (row, check)) in manifest.rows.iter().zip(&stored.checks).enumerate() {
-            if short(row) != *check {
-                return Err(broken(format!("row {} ({}) is not what was sealed", i + 1, row.path)));
+        let (now, then) = (manifest.rows.len(), stored.checks.len());
+        let mut changes = Vec::new();
+        if now != then {
+            changes.push(format!("{now} rows, but {then} were sealed"));
+        } else {
+            for (i, (row, check)) in manifest.rows.iter().zip(&stored.checks).enumerate() {
+                if short(row) != *check {
+                    changes.push(format!("row {} ({}) is not what was sealed", i + 1, row.path));
+                }
             }
         }
-        if manifest.seal != stored.seal {
-            return Err(broken("seed, rule or seal is not what was sealed".into()));
+        if changes.is_empty() {
+            changes.push("seed, rule or seal is not what was sealed".into());
         }
-        Ok(manifest)
+        Ok((manifest, changes))
     }
 
     /// Writes the manifest: to a temporary name first, so that no half of it is ever seen.
@@ -78,8 +90,11 @@ impl Manifest {
 
     fn to_text(&self, source: &str) -> String {
         let mut writer = csv::WriterBuilder::new().comment(Some(b'#')).from_writer(Vec::new());
+        let further = self.extra_columns();
+        let header = COLUMNS.into_iter().chain(further.iter().copied());
+        writer.write_record(header).expect("memory takes it");
         for row in &self.rows {
-            writer.serialize(row).expect("a row is text and numbers, and memory takes it");
+            writer.write_record(row.to_fields()).expect("rows have as many fields as columns");
         }
         let table = writer.into_inner().expect("memory takes it");
         let table = String::from_utf8(table).expect("all fields are UTF-8");
@@ -134,13 +149,19 @@ fn parse(path: &Path, text: &str) -> Result<Stored, Error> {
     let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(text.as_bytes());
     let at = |error: csv::Error| bad(error.position().map(|p| p.line()), error.to_string());
     let columns = reader.headers().map_err(at)?;
-    if columns.iter().ne(COLUMNS) {
-        let reason = format!("expected the columns {}", COLUMNS.join(","));
-        return Err(bad(Some(head.len() as u64 + 1), reason));
+    let header_line = Some(head.len() as u64 + 1);
+    if columns.iter().take(COLUMNS.len()).ne(COLUMNS) {
+        return Err(bad(header_line, format!("expected the columns {}", COLUMNS.join(","))));
+    }
+    let extra: Vec<String> = columns.iter().skip(COLUMNS.len()).map(str::to_string).collect();
+    if let Some(problem) = column_problem(extra.iter().map(String::as_str)) {
+        return Err(bad(header_line, problem));
     }
     let mut rows = Vec::new();
-    for row in reader.deserialize() {
-        rows.push(row.map_err(at)?);
+    for record in reader.records() {
+        let record = record.map_err(at)?;
+        let line = record.position().map(|p| p.line());
+        rows.push(Row::from_fields(&record, &extra).map_err(|reason| bad(line, reason))?);
     }
     Ok(Stored { seed, rule: field("rule")?, source: field("source")?, seal: field("seal")?, rows, checks })
 }

@@ -1,15 +1,17 @@
 //! The list of images that training and evaluation take.
 
+mod changes;
 mod file;
+mod hashes;
 mod row;
+mod verify;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
-use crate::{Error, Split, decode};
+use crate::{Error, Split};
 pub use row::Row;
+pub use verify::Check;
 
 /// An image to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,15 +24,6 @@ pub struct Sample {
     pub row: usize,
 }
 
-/// How closely [`Manifest::verify`] looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// Each file is there and has its size.
-    Quick,
-    /// Each file has its hash.
-    Full,
-}
-
 /// The images of a data set: path, class, split, size and hash of each, sealed.
 ///
 /// On disk it is a CSV between comment lines:
@@ -41,8 +34,8 @@ pub enum Check {
 /// # rule: covid19-ct
 /// # source: .
 /// # seal: 64 hex digits
-/// path,class,split,fold,group,width,height,bytes,blake3
-/// CT_COVID/1%0.jpg,CT_COVID,train,,,340,256,31415,64 hex digits
+/// path,class,split,fold,group,width,height,bytes,blake3,age,sex
+/// CT_COVID/1%0.jpg,CT_COVID,train,,Patient 7,340,256,31415,64 hex digits,65,F
 /// ...
 /// # rows 1 to 16: 4 hex digits for each
 /// ```
@@ -50,6 +43,7 @@ pub enum Check {
 /// The seal is the blake3 of seed, rule and rows, by value: what the data are and how they are split,
 /// wherever they lie, so `source` (the image folder, relative to the manifest or absolute) may be
 /// edited when they move. The digits at the end tell which row was changed when the seal breaks.
+/// Columns beyond the nine are kept as text, for subgroups in reports: [`Row::extra`].
 ///
 /// ```no_run
 /// use hemf_data::{Check, Manifest, Split};
@@ -94,6 +88,14 @@ impl Manifest {
                 return Err(bad(format!("rows {} and {} are both {}", other + 1, i + 1, row.path)));
             }
         }
+        let names = |row: &Row| row.extra.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let further = names(&rows[0]);
+        if let Some(problem) = row::column_problem(further.iter().map(String::as_str)) {
+            return Err(bad(problem));
+        }
+        if let Some(row) = rows.iter().find(|row| !row.extra.iter().map(|(name, _)| name).eq(&further)) {
+            return Err(bad(format!("{} has other columns ({}) than the first row", row.path, names(row).join(", "))));
+        }
         let classes: BTreeSet<&String> = rows.iter().map(|row| &row.class).collect();
         let classes = classes.into_iter().cloned().collect();
         let mut hasher = blake3::Hasher::new();
@@ -136,6 +138,11 @@ impl Manifest {
         &self.classes
     }
 
+    /// Names of the columns beyond the nine that every manifest has, in order.
+    pub fn extra_columns(&self) -> Vec<&str> {
+        self.rows[0].extra.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
     /// All images.
     pub fn rows(&self) -> &[Row] {
         &self.rows
@@ -157,42 +164,5 @@ impl Manifest {
         let mut counts = vec![0; self.classes.len()];
         self.samples(split).iter().for_each(|sample| counts[sample.class] += 1);
         counts
-    }
-
-    /// Compares the image files with the rows.
-    ///
-    /// # Errors
-    /// Names the first row whose file is missing or changed, and how many more there are.
-    pub fn verify(&self, check: Check) -> Result<(), Error> {
-        let problems: Vec<(usize, String)> =
-            self.rows.par_iter().enumerate().filter_map(|(i, row)| Some((i, self.file_problem(row, check)?))).collect();
-        match problems.first() {
-            None => Ok(()),
-            Some((i, problem)) => Err(Error::Row {
-                row: i + 1,
-                path: self.root.join(&self.rows[*i].path),
-                problem: problem.clone(),
-                more: problems.len() - 1,
-            }),
-        }
-    }
-
-    fn file_problem(&self, row: &Row, check: Check) -> Option<String> {
-        let path = self.root.join(&row.path);
-        let bytes = match std::fs::metadata(&path) {
-            Ok(meta) => meta.len(),
-            Err(error) => return Some(format!("cannot be read ({error})")),
-        };
-        if bytes != row.bytes {
-            return Some(format!("has {bytes} bytes, not {}", row.bytes));
-        }
-        if check == Check::Quick {
-            return None;
-        }
-        match decode::read(&path) {
-            Ok(content) if blake3::hash(&content).to_hex().as_str() == row.blake3 => None,
-            Ok(_) => Some("has another content (blake3)".into()),
-            Err(error) => Some(error.to_string()),
-        }
     }
 }

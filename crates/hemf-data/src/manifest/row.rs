@@ -2,12 +2,13 @@
 
 use std::path::{Component, Path};
 
-use serde::{Deserialize, Serialize};
-
 use crate::Split;
 
+/// The columns that every manifest has, in order; others may follow.
+pub(super) const COLUMNS: [&str; 9] = ["path", "class", "split", "fold", "group", "width", "height", "bytes", "blake3"];
+
 /// One image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// Relative to the image folder, parts joined by `/`, any characters.
     pub path: String,
@@ -27,22 +28,75 @@ pub struct Row {
     pub bytes: u64,
     /// Hash of the file, 64 hex digits.
     pub blake3: String,
+    /// Further columns (age, sex, site, ...) as (name, value), in the table's order, the same names in
+    /// every row. An empty value stands for an unknown one.
+    pub extra: Vec<(String, String)>,
 }
 
 impl Row {
+    /// The value of a further column; `None` when it is unknown or there is no such column.
+    pub fn extra(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.extra.iter().find(|(column, _)| column == name)?;
+        Some(value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The row as the fields of a table.
+    pub(super) fn to_fields(&self) -> Vec<String> {
+        let mut fields = vec![
+            self.path.clone(),
+            self.class.clone(),
+            self.split.name().to_string(),
+            self.fold.map(|fold| fold.to_string()).unwrap_or_default(),
+            self.group.clone().unwrap_or_default(),
+            self.width.to_string(),
+            self.height.to_string(),
+            self.bytes.to_string(),
+            self.blake3.clone(),
+        ];
+        fields.extend(self.extra.iter().map(|(_, value)| value.clone()));
+        fields
+    }
+
+    /// A row from the fields of a table: those of [`COLUMNS`], then one for each of `extra`. The error
+    /// names the column.
+    pub(super) fn from_fields(fields: &csv::StringRecord, extra: &[String]) -> Result<Self, String> {
+        fn number<T: std::str::FromStr>(fields: &csv::StringRecord, column: usize) -> Result<T, String> {
+            let text = &fields[column];
+            text.parse().map_err(|_| format!("{} {text:?} is not a whole number in range", COLUMNS[column]))
+        }
+        let unless_empty = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
+        let further = fields.iter().skip(COLUMNS.len()).map(str::to_string);
+        Ok(Self {
+            path: fields[0].to_string(),
+            class: fields[1].to_string(),
+            split: Split::from_name(&fields[2])
+                .ok_or_else(|| format!("split {:?} is not train, validation or test", &fields[2]))?,
+            fold: if fields[3].is_empty() { None } else { Some(number(fields, 3)?) },
+            group: unless_empty(&fields[4]),
+            width: number(fields, 5)?,
+            height: number(fields, 6)?,
+            bytes: number(fields, 7)?,
+            blake3: fields[8].to_string(),
+            extra: extra.iter().cloned().zip(further).collect(),
+        })
+    }
+
     /// Hash of all fields, each with its length, so that no two rows read alike.
     pub(super) fn digest(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
-        let numbers = [u64::from(self.width), u64::from(self.height), self.bytes];
         let fold = self.fold.map(|fold| fold.to_string()).unwrap_or_default();
         let group = self.group.as_deref().unwrap_or_default();
-        for text in [&self.path, &self.class, self.split.name(), &fold, group, &self.blake3] {
-            hasher.update(&(text.len() as u64).to_le_bytes());
-            hasher.update(text.as_bytes());
+        for field in [&self.path, &self.class, self.split.name(), &fold, group, &self.blake3] {
+            hasher.update(&(field.len() as u64).to_le_bytes());
+            hasher.update(field.as_bytes());
         }
-        numbers.iter().for_each(|number| {
+        for number in [u64::from(self.width), u64::from(self.height), self.bytes] {
             hasher.update(&number.to_le_bytes());
-        });
+        }
+        for field in self.extra.iter().flat_map(|(name, value)| [name, value]) {
+            hasher.update(&(field.len() as u64).to_le_bytes());
+            hasher.update(field.as_bytes());
+        }
         hasher.finalize()
     }
 
@@ -60,4 +114,19 @@ impl Row {
             () => None,
         }
     }
+}
+
+/// Why these names cannot stand beside [`COLUMNS`].
+pub(super) fn column_problem<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut seen: Vec<&str> = COLUMNS.to_vec();
+    for name in names {
+        if name.is_empty() {
+            return Some("a further column has no name".into());
+        }
+        if seen.contains(&name) {
+            return Some(format!("the column {name} is there twice"));
+        }
+        seen.push(name);
+    }
+    None
 }

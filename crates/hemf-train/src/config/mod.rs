@@ -58,6 +58,8 @@ pub struct RunConfig {
 pub struct DataConfig {
     /// A manifest, or a folder of images; relative paths start at the working folder.
     pub path: Option<PathBuf>,
+    /// Goes on with a manifest whose rows or files were changed since it was written, taking them as they are.
+    pub allow_changed: bool,
     /// How a folder without a manifest is split.
     pub prepare: Prepare,
     /// Size and scaling; stored in every checkpoint, and the same for training, evaluation and prediction.
@@ -126,6 +128,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             path: None,
+            allow_changed: false,
             prepare: Prepare::default(),
             preprocessing: Preprocessing::default(),
             augmentation: Augmentation::default(),

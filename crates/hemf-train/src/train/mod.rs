@@ -72,7 +72,7 @@ impl Trainer {
 
     /// Fills the new run's folder with what is known before the first step.
     fn begin(mut config: RunConfig, data: &Dataset, parts: Parts, folder: &RunFolder) -> Result<Self, Error> {
-        if data.prepared_now {
+        if data.is_unwritten() {
             let path = folder.path().join("manifest.csv");
             data.manifest.write(&path)?;
             config.data.path = Some(path);
