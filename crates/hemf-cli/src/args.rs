@@ -4,7 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hemf_train::{ConfigError, Layer, Split};
 
 use crate::commands::{
-    config::Config, eval::Eval, export::Export, info::Info, parity::Parity, prepare::Prepare, train::Train,
+    config::Config, eval::Eval, export::Export, import::Import, info::Info, parity::Parity, prepare::Prepare,
+    train::Train,
 };
 
 /// HEMF: a neural network that sorts medical images into classes.
@@ -39,8 +40,10 @@ pub(crate) enum Command {
     Prepare(Prepare),
     /// Show every setting of a run, with defaults filled in
     Config(Config),
-    /// Write a trained network's weights to a file that the published PyTorch code loads
+    /// Write a trained network for other programs: weights for PyTorch, or ONNX
     Export(Export),
+    /// Make a checkpoint of weights of the published PyTorch code
+    Import(Import),
     /// Tell how large a network is: parameters, multiply-adds, memory, for each part
     Info(Info),
     /// Compare every block and network with numbers of the published code, and print the errors

@@ -144,8 +144,49 @@ fn exported_weights_hold_what_the_published_code_wants() {
     let values = |t: &candle_core::Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(values(&all["conv_head.weight"]), values(&ours["conv_head.weight"]));
 
-    let said = place.hemf(&["export", "runs/nothing", "weights.safetensors"]);
-    assert_eq!(said.code, Some(3), "{}", said.err);
+    assert_eq!(place.hemf(&["export", "runs/tiny", "weights.pth"]).code, Some(0));
+    let pickled = candle_core::pickle::read_all(place.path("weights.pth")).unwrap();
+    assert_eq!(pickled.len(), all.len());
+    for (name, tensor) in pickled {
+        let same = |a: &candle_core::Tensor| a.to_dtype(candle_core::DType::F64).unwrap();
+        assert_eq!(tensor.dims(), all[&name].dims(), "{name}");
+        assert_eq!(
+            same(&tensor).sum_all().unwrap().to_scalar::<f64>().unwrap(),
+            same(&all[&name]).sum_all().unwrap().to_scalar::<f64>().unwrap()
+        );
+    }
+
+    // The network itself, with what one must know to use it.
+    assert_eq!(place.hemf(&["export", "runs/tiny", "network.onnx"]).code, Some(0));
+    let onnx = fs::read(place.path("network.onnx")).unwrap();
+    let has = |text: &str| onnx.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(has(r#"["globular","#) && has(r#""size":64,"#) && has("LayerNormalization") && has("conv_head.weight"));
+
+    place.refuses(&["export", "runs/nothing", "weights.safetensors"], 3, &["runs/nothing"]);
+    place.refuses(&["export", "runs/tiny", "weights.h5"], 3, &["weights.h5", ".safetensors, .pth, .pt or .onnx"]);
+}
+
+#[test]
+fn imported_weights_evaluate_as_the_run_that_they_came_from() {
+    let place = Place::new();
+    assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1"]).code, Some(0));
+    let manifest = "runs/tiny/manifest.csv";
+    let report = place.hemf(&["eval", "runs/tiny", "--json"]).out;
+    let classes = json(&place.hemf(&["prepare", "data", "--json"]))["classes"].clone();
+    let classes: Vec<String> = serde_json::from_value(classes).unwrap();
+    let names = classes.join(",");
+    for file in ["weights.pth", "weights.safetensors"] {
+        assert_eq!(place.hemf(&["export", "runs/tiny", file]).code, Some(0));
+        let folder = format!("imported-{}", &file[8..]);
+        let said = place.hemf(&["import", file, &folder, "--config", "tiny.yaml", "--classes", &names]);
+        assert_eq!((said.code, said.out.trim()), (Some(0), &*folder), "{}", said.err);
+        let said = place.hemf(&["eval", &folder, "--data", manifest, "--json"]);
+        assert_eq!((said.code, &said.out), (Some(0), &report), "{}", said.err);
+        place.refuses(&["import", file, &folder, "--classes", &names], 3, &[&folder, "is there already"]);
+    }
+    place.refuses(&["import", "weights.pth", "new", "--classes", "a,b"], 3, &["2 names", "are for 4"]);
+    place.refuses(&["import", "weights.pth", "new", "--classes", &names], 3, &["weights.pth", "--config says"]);
+    assert!(!place.path("new").exists());
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub enum Error {
     /// The network or a weight file.
     #[error(transparent)]
     Model(#[from] hemf_model::Error),
+    /// A network that could not be written for another program.
+    #[error(transparent)]
+    Export(#[from] hemf_export::Error),
     /// Predictions that cannot be scored, or a report that cannot be written.
     #[error(transparent)]
     Report(#[from] hemf_metrics::Error),
@@ -106,6 +109,8 @@ impl Error {
             Self::Model(hemf_model::Error::Write { .. }) => ErrorKind::Write,
             Self::Model(hemf_model::Error::Tensor(_)) => ErrorKind::Unexpected,
             Self::Model(_) => ErrorKind::Input,
+            Self::Export(hemf_export::Error::Write { .. }) => ErrorKind::Write,
+            Self::Export(_) => ErrorKind::Unexpected,
             Self::Report(hemf_metrics::Error::Write { .. }) => ErrorKind::Write,
             Self::Report(_) => ErrorKind::Input,
             Self::NoGradient { .. } | Self::Tensor(_) => ErrorKind::Unexpected,

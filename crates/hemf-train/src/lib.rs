@@ -32,6 +32,7 @@ mod dataset;
 mod error;
 mod evaluate;
 mod export;
+mod import;
 mod info;
 mod learner;
 mod observe;
@@ -47,6 +48,7 @@ pub use config::{ConfigError, DataConfig, Freeze, Layer, OutputConfig, RunConfig
 pub use error::{Error, ErrorKind};
 pub use evaluate::evaluate;
 pub use export::export;
+pub use import::import;
 pub use info::{Info, info};
 pub use learner::{Learner, Step};
 pub use observe::{Event, Observer, Silent};

@@ -1,4 +1,4 @@
-//! `hemf export`: weights for the published code.
+//! `hemf export`: a network for other programs.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub(crate) struct Export {
     /// A run folder, or one of its checkpoints
     run: PathBuf,
 
-    /// The file to write, such as weights.safetensors
+    /// The file to write: weights.safetensors or weights.pth for PyTorch, or network.onnx
     out: PathBuf,
 }
 

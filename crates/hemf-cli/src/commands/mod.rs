@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod parity;
 pub(crate) mod prepare;
@@ -25,6 +26,7 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
         Command::Prepare(args) => prepare::run(args, program),
         Command::Config(args) => config::run(args),
         Command::Export(args) => export::run(args),
+        Command::Import(args) => import::run(args, program),
         Command::Info(args) => info::run(args),
         Command::Parity(args) => parity::run(args),
     }

@@ -1,6 +1,6 @@
 //! The attention from candle's own operations: any device, any float type.
 
-use super::{Geometry, MASKED, Pixel, Windows};
+use super::{Geometry, Windows};
 use candle_core::{D, Result, Tensor};
 
 pub(super) fn window_attention(qkv: &Tensor, table: &Tensor, geometry: &Geometry) -> Result<Tensor> {
@@ -40,10 +40,6 @@ fn bias(table: &Tensor, geometry: &Geometry) -> Result<Tensor> {
 /// (windows of an image, 1, n, n)
 fn mask(like: &Tensor, geometry: &Geometry) -> Result<Tensor> {
     let (n, count) = (geometry.n(), geometry.windows_per_image());
-    let values = (0..count).flat_map(|window| {
-        let pixels: Vec<Pixel> = geometry.pixels(window).collect();
-        let pairs = (0..n * n).map(move |at| pixels[at / n].region == pixels[at % n].region);
-        pairs.map(|near| if near { 0.0 } else { MASKED })
-    });
-    Tensor::from_iter(values, like.device())?.reshape((count, 1, n, n))?.to_dtype(like.dtype())
+    let values = geometry.windows.mask(geometry.height, geometry.width);
+    Tensor::from_vec(values, (count, 1, n, n), like.device())?.to_dtype(like.dtype())
 }

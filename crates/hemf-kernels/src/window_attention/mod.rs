@@ -46,6 +46,23 @@ impl Windows {
     }
 }
 
+impl Windows {
+    /// What is added to the scores of each window of an H x W map, row by row, for each pair of its pixels (i, j):
+    /// -100 where only the shift made them neighbours, else 0. (windows, w², w²) values; the sides are multiples of w.
+    pub fn mask(&self, height: usize, width: usize) -> Vec<f32> {
+        let map = Geometry { images: 1, height, width, channels: 1, heads: 1, windows: *self };
+        let pairs = |window: usize| {
+            let pixels: Vec<Pixel> = map.pixels(window).collect();
+            let n = map.n();
+            (0..n * n).map(move |at| {
+                let near = pixels[at / n].region == pixels[at % n].region;
+                if near { 0.0 } else { MASKED }
+            })
+        };
+        (0..map.windows_per_image()).flat_map(pairs).collect()
+    }
+}
+
 /// `qkv` (B, H, W, 3C): q, k and v of each pixel side by side, each of them heads of d channels; `table`
 /// ((2w - 1)², heads) -> (B, H, W, C).
 ///
