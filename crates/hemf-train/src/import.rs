@@ -25,16 +25,11 @@ pub fn import(weights: &Path, out: &Path, mut config: RunConfig, classes: Vec<St
     check_head(weights, tensors.get("conv_head.weight"), &classes)?;
     let store = ParamStore::new(0, &Device::Cpu);
     config.model.build(store.builder())?;
-    let report =
-        load_weights(&store, &config.model, &tensors).map_err(|error| Error::checkpoint(weights, error.to_string()))?;
+    let other = |what: String| Error::checkpoint(weights, format!("{what}; --config says which network it is of"));
+    let report = load_weights(&store, &config.model, &tensors).map_err(|error| other(error.to_string()))?;
     if let Some(name) = report.missing.first().or(report.unexpected.first()) {
-        let what = format!(
-            "is not of this network: {} tensors are missing and {} unknown, such as {name}; --config says which network \
-             it is of",
-            report.missing.len(),
-            report.unexpected.len()
-        );
-        return Err(Error::checkpoint(weights, what));
+        let (missing, unknown) = (report.missing.len(), report.unexpected.len());
+        return Err(other(format!("{missing} tensors are missing and {unknown} unknown, such as {name}")));
     }
     config.data.path = None;
     let card = Card {

@@ -88,8 +88,9 @@ fn put_in_place(new: &Path, folder: &Path) -> io::Result<()> {
         fs::rename(folder, &old)?;
     }
     fs::rename(new, folder)?;
-    if let Some(parent) = folder.parent() {
-        sync_folder(parent)?;
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent)?,
+        _ => sync_folder(Path::new("."))?, // a bare name lies in the working folder
     }
     if old.exists() {
         fs::remove_dir_all(&old)?;
