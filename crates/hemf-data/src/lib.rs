@@ -51,7 +51,7 @@ pub use draws::Draws;
 pub use error::{Error, ErrorKind};
 pub use loader::{Batch, Batches, Loader};
 pub use manifest::{Check, Manifest, Row, Sample};
-pub use prepare::{Prepare, Prepared};
+pub use prepare::{Placing, Prepare, Prepared, Unreadable};
 pub use python::PythonRandom;
 pub use raster::Raster;
 pub use resample::{resize, resized_crop};

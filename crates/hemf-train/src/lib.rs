@@ -59,7 +59,7 @@ pub use schedule::{CosineConfig, Schedule, ScheduleConfig};
 pub use train::{Outcome, Trainer};
 
 // What the commands pass on or show, so that they need no other crate of the project.
-pub use hemf_data::{Manifest, Prepare, Prepared, Rule, Split};
+pub use hemf_data::{Manifest, Placing, Prepare, Prepared, Rule, Split, Unreadable};
 pub use hemf_metrics::{Predictions, Report, write_report};
 
 /// This program's name and version, as stored in checkpoints.

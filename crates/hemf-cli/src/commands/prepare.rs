@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use hemf_train::{Manifest, Rule, Split};
+use hemf_train::{Manifest, Placing, Rule, Split, Unreadable};
 use serde_json::json;
 
 use super::print;
@@ -22,17 +22,25 @@ pub(crate) struct Prepare {
     #[arg(long)]
     force: bool,
 
-    /// How to split: a published rule, by ratio, or as the folders are split already
+    /// How to split: a published rule, by ratio, in folds, or as it is split already
     #[arg(long, value_enum, default_value_t = RuleName::Stratified)]
     split: RuleName,
 
-    /// Shares of training, validation and test images for --split stratified [default: 0.7,0.15,0.15]
+    /// Shares of training, validation and test images, for the stratified rules [default: 0.7,0.15,0.15]
     #[arg(long, value_name = "T,V,T", value_parser = ratio)]
     ratio: Option<[f64; 3]>,
 
-    /// 1 or 2, for --split kvasir [default: 1]
-    #[arg(long)]
+    /// How many folds, for --split folds and group-folds [default: 5]
+    #[arg(long, value_name = "K")]
+    folds: Option<u32>,
+
+    /// Which fold tests, from 1, for the rules with folds [default: 1]
+    #[arg(long, value_name = "N")]
     fold: Option<u32>,
+
+    /// Share of the training folds that validates, for the rules with folds [default: 0.1]
+    #[arg(long, value_name = "SHARE")]
+    validation: Option<f64>,
 
     /// Seed of the shuffle; the published splits have 123
     #[arg(long, default_value_t = 123)]
@@ -42,9 +50,38 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     classes: Option<Vec<String>>,
 
-    /// A table `image,CLASS,CLASS,...` of zeros and ones that gives the classes instead of folders
+    /// A table that gives the classes instead of folders: columns path, class (and group, split, any others), or
+    /// `image,CLASS,CLASS,...` with zeros and ones
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+
+    /// A table about the images, such as HAM10000_metadata.csv; its columns go into the list
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
+
+    /// The column that tells which images belong together [default: group, patient, lesion_id or the like]
+    #[arg(long, value_name = "COLUMN")]
+    group: Option<String>,
+
+    /// Folder of lists train*.txt, val*.txt, test*.txt, for --split lists
+    #[arg(long, value_name = "DIR", required_if_eq("split", "lists"))]
+    lists: Option<PathBuf>,
+
+    /// Leave out images that cannot be read, and list them, instead of refusing
+    #[arg(long)]
+    skip_unreadable: bool,
+
+    /// Also lay the images out in this new folder: training_set/CLASS/, validation_set/CLASS/, test_set/CLASS/
+    #[arg(long, value_name = "DIR")]
+    tree: Option<PathBuf>,
+
+    /// How they come there
+    #[arg(long, value_enum, default_value_t = Link::Copy, requires = "tree")]
+    link: Link,
+
+    /// Move the images there: they are then no longer where they were
+    #[arg(long = "move", requires = "tree", conflicts_with = "link")]
+    move_images: bool,
 
     /// Print the counts as JSON
     #[arg(long)]
@@ -55,6 +92,12 @@ pub(crate) struct Prepare {
 enum RuleName {
     /// Shares of each class (--ratio)
     Stratified,
+    /// Shares of each class as nearly as groups, which stay whole, allow
+    GroupStratified,
+    /// Nearly equal parts, one of which tests (--folds, --fold)
+    Folds,
+    /// Folds with whole groups
+    GroupFolds,
     /// ISIC2018 task 3, as published
     Isic2018,
     /// Kvasir v1, as published, with part of the training half for validation
@@ -63,28 +106,69 @@ enum RuleName {
     Covid19Ct,
     /// Folders training_set, validation_set, test_set (or train, val, test)
     Folders,
+    /// Lists of image names (--lists)
+    Lists,
+    /// The column `split` of --labels
+    Table,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Link {
+    /// Second files
+    Copy,
+    /// Second names of the same files, on the same disk
+    Hard,
+    /// Symbolic links
+    Symbolic,
 }
 
 impl Prepare {
     fn settings(&self) -> Result<hemf_train::Prepare, Failure> {
-        if self.ratio.is_some() && !matches!(self.split, RuleName::Stratified) {
-            return Err(Failure::usage("--ratio is for --split stratified; the other rules have their own shares"));
+        use RuleName::{Folds, GroupFolds, GroupStratified, Kvasir, Stratified};
+        if self.ratio.is_some() && !matches!(self.split, Stratified | GroupStratified) {
+            return Err(Failure::usage("--ratio is for --split stratified and group-stratified"));
         }
-        if self.fold.is_some() && !matches!(self.split, RuleName::Kvasir) {
-            return Err(Failure::usage("--fold is for --split kvasir; the other rules have no folds"));
+        if self.folds.is_some() && !matches!(self.split, Folds | GroupFolds) {
+            return Err(Failure::usage("--folds is for --split folds and group-folds"));
         }
+        if (self.fold.is_some() || self.validation.is_some()) && !matches!(self.split, Folds | GroupFolds | Kvasir) {
+            return Err(Failure::usage("--fold and --validation are for --split kvasir, folds and group-folds"));
+        }
+        if self.lists.is_some() && !matches!(self.split, RuleName::Lists) {
+            return Err(Failure::usage("--lists is for --split lists"));
+        }
+        let [train, validation, test] = self.ratio.unwrap_or([0.7, 0.15, 0.15]);
+        let (folds, fold, share) = (self.folds.unwrap_or(5), self.fold.unwrap_or(1), self.validation.unwrap_or(0.1));
         let rule = match self.split {
-            RuleName::Stratified => {
-                let [train, validation, test] = self.ratio.unwrap_or([0.7, 0.15, 0.15]);
-                Rule::Stratified { train, validation, test }
-            }
+            Stratified => Rule::Stratified { train, validation, test },
+            GroupStratified => Rule::GroupStratified { train, validation, test },
+            Folds => Rule::Folds { folds, fold, validation: share },
+            GroupFolds => Rule::GroupFolds { folds, fold, validation: share },
             RuleName::Isic2018 => Rule::Isic2018 {},
-            RuleName::Kvasir => Rule::Kvasir { fold: self.fold.unwrap_or(1), validation: 0.1 },
+            Kvasir => Rule::Kvasir { fold, validation: share },
             RuleName::Covid19Ct => Rule::Covid19Ct {},
             RuleName::Folders => Rule::Folders {},
+            RuleName::Lists => Rule::Lists { folder: self.lists.clone().unwrap_or_default() },
+            RuleName::Table => Rule::Table {},
         };
-        let (classes, labels) = (self.classes.clone(), self.labels.clone());
-        Ok(hemf_train::Prepare { rule, seed: self.seed, classes, labels })
+        Ok(hemf_train::Prepare {
+            rule,
+            seed: self.seed,
+            classes: self.classes.clone(),
+            labels: self.labels.clone(),
+            metadata: self.metadata.clone(),
+            group: self.group.clone(),
+            unreadable: if self.skip_unreadable { Unreadable::Skip } else { Unreadable::Refuse },
+        })
+    }
+
+    fn placing(&self) -> Placing {
+        match self.link {
+            _ if self.move_images => Placing::Move,
+            Link::Copy => Placing::Copy,
+            Link::Hard => Placing::HardLink,
+            Link::Symbolic => Placing::Symlink,
+        }
     }
 }
 
@@ -101,12 +185,34 @@ pub(super) fn run(args: Prepare, program: &str) -> Result<Exit, Failure> {
         eprintln!("note: {notice}");
     }
     let manifest = prepared.manifest;
+    if args.move_images {
+        return moved(&args, &manifest, program);
+    }
+    let placing = args.placing();
     let path = args.out.unwrap_or_else(|| args.folder.join("manifest.csv"));
     if !args.force {
         keep_another(&path, &manifest)?;
     }
     manifest.write(&path)?;
-    if args.json {
+    if let Some(tree) = &args.tree {
+        manifest.lay_out(tree, placing)?;
+        eprintln!("laid out: {}", tree.display());
+    }
+    show(&manifest, &path, args.json, program)
+}
+
+/// The list lies in the new tree alone: one in the old folder would name images that are gone.
+fn moved(args: &Prepare, manifest: &Manifest, program: &str) -> Result<Exit, Failure> {
+    let Some(tree) = &args.tree else { return Err(Failure::usage("--move needs --tree")) };
+    if args.out.is_some() {
+        return Err(Failure::usage("--out does not go with --move: the list is written into the tree"));
+    }
+    let laid = manifest.lay_out(tree, Placing::Move)?;
+    show(&laid, &tree.join("manifest.csv"), args.json, program)
+}
+
+fn show(manifest: &Manifest, path: &Path, json: bool, program: &str) -> Result<Exit, Failure> {
+    if json {
         let splits = Split::ALL.map(|split| (split.name(), json!(manifest.class_counts(split))));
         let counts = json!({
             "manifest": path,
@@ -116,7 +222,7 @@ pub(super) fn run(args: Prepare, program: &str) -> Result<Exit, Failure> {
         });
         print(&format!("{counts}\n"))?;
     } else {
-        print(&table(&manifest))?;
+        print(&table(manifest))?;
         eprintln!("written: {}", path.display());
         eprintln!("next: {program} train CONFIG --data {}", path.display());
     }

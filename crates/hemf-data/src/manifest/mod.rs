@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Split};
+pub(crate) use row::COLUMNS;
 pub use row::Row;
 pub use verify::Check;
 

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use crate::Split;
 
 /// The columns that every manifest has, in order; others may follow.
-pub(super) const COLUMNS: [&str; 9] = ["path", "class", "split", "fold", "group", "width", "height", "bytes", "blake3"];
+pub(crate) const COLUMNS: [&str; 9] = ["path", "class", "split", "fold", "group", "width", "height", "bytes", "blake3"];
 
 /// One image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -117,7 +117,7 @@ pub fn ensure(folder: &Path, spec: &Spec) -> Result<Manifest, Error> {
 fn prepare(spec: &Spec) -> Prepare {
     let classes = Pattern::ALL.map(|pattern| pattern.name().to_string()).to_vec();
     let rule = Rule::Stratified { train: 0.7, validation: 0.15, test: 0.15 };
-    Prepare { rule, seed: spec.seed, classes: Some(classes), labels: None }
+    Prepare { rule, seed: spec.seed, classes: Some(classes), ..Default::default() }
 }
 
 /// Picture `index` of a pattern, a function of the arguments alone.

@@ -1,52 +1,16 @@
-//! Which image goes where: the published rules and plain ratios.
+//! The rules: as published, by shares, by folds, with or without groups, or as somebody decided already.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::counts::{assign, assign_folds, published_counts, stratified_counts};
+use super::{Place, Split, groups};
 use crate::{Error, PythonRandom};
-
-/// A part of a data set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// What the network learns from.
-    #[default]
-    Train,
-    /// What chooses the best checkpoint.
-    Validation,
-    /// What is reported.
-    Test,
-}
-
-impl Split {
-    /// The three parts in order.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
-
-    /// As written in manifests.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
-    }
-
-    /// The inverse of [`Self::name`].
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|split| split.name() == name)
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// How a data set is split.
 ///
-/// All but `Folders` shuffle each class's list in turn with one [`PythonRandom`], as the published
+/// The rules without groups shuffle each class's list in turn with one [`PythonRandom`], as the published
 /// script does, then cut it: training from the front, test from the back, validation between.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -61,7 +25,7 @@ pub enum Rule {
         #[serde(default = "first_fold")]
         fold: u32,
         /// Share of the training half that validates.
-        #[serde(default = "kvasir_validation")]
+        #[serde(default = "tenth")]
         validation: f64,
     },
     /// COVID19-CT as published: 60 % training, 25 % test, of the folders in [`COVID19_CT`].
@@ -76,8 +40,47 @@ pub enum Rule {
         /// Share that tests.
         test: f64,
     },
+    /// As `Kvasir` with any number of folds: each class in nearly equal parts, one of which tests.
+    Folds {
+        /// How many parts, two at least.
+        folds: u32,
+        /// Which of them tests, from 1.
+        #[serde(default = "first_fold")]
+        fold: u32,
+        /// Share of the others that validates.
+        #[serde(default = "tenth")]
+        validation: f64,
+    },
+    /// As `Stratified`, but a group never crosses splits; shares are met as nearly as groups allow.
+    GroupStratified {
+        /// Share that trains.
+        train: f64,
+        /// Share that validates.
+        validation: f64,
+        /// Share that tests.
+        test: f64,
+    },
+    /// As `Folds`, but a group never crosses folds or splits.
+    GroupFolds {
+        /// How many parts, two at least.
+        folds: u32,
+        /// Which of them tests, from 1.
+        #[serde(default = "first_fold")]
+        fold: u32,
+        /// Share of the others that validates.
+        #[serde(default = "tenth")]
+        validation: f64,
+    },
     /// Already split, in folders `training_set`, `validation_set`, `test_set` (or `train`, `val`, `test`).
     Folders {},
+    /// Already split, by text files of image names, one a line: `train*.txt`, `val*.txt`, `test*.txt`,
+    /// for all classes or each class (`trainCT_COVID.txt`), as COVID-CT comes with them.
+    Lists {
+        /// The folder of the lists.
+        folder: PathBuf,
+    },
+    /// Already split, by a column `split` in the table of labels.
+    Table {},
 }
 
 /// The classes of ISIC2018 task 3 in the order of its ground truth, which the published split follows.
@@ -90,7 +93,7 @@ fn first_fold() -> u32 {
     1
 }
 
-fn kvasir_validation() -> f64 {
+fn tenth() -> f64 {
     0.1
 }
 
@@ -112,25 +115,40 @@ impl fmt::Display for Rule {
             Self::Stratified { train, validation, test } => {
                 write!(f, "stratified, train {train}, validation {validation}, test {test}")
             }
+            Self::GroupStratified { train, validation, test } => {
+                write!(f, "group-stratified, train {train}, validation {validation}, test {test}")
+            }
+            Self::Folds { folds, fold, validation } => write!(f, "fold {fold} of {folds}, validation {validation}"),
+            Self::GroupFolds { folds, fold, validation } => {
+                write!(f, "group fold {fold} of {folds}, validation {validation}")
+            }
             Self::Folders {} => f.write_str("folders"),
+            Self::Lists { .. } => f.write_str("lists"),
+            Self::Table {} => f.write_str("table"),
         }
     }
 }
-
-/// Where one image of a class goes: its split, and the fold (from 1) whose test images it is among.
-pub(crate) type Place = (Split, Option<u32>);
 
 impl Rule {
     /// # Errors
     /// Names the first number that cannot be, and what is allowed.
     pub fn validate(&self) -> Result<(), Error> {
         let fail = |key, reason| Err(Error::Setting { key, reason });
-        match *self {
-            Self::Kvasir { fold, .. } if !(1..=2).contains(&fold) => fail("fold", format!("{fold} is not 1 or 2")),
-            Self::Kvasir { validation, .. } if !(0.0..1.0).contains(&validation) => {
+        let folds = |folds: u32, fold: u32, validation: f64| match () {
+            () if folds < 2 => fail("folds", format!("{folds} is below 2")),
+            () if !(1..=folds).contains(&fold) && folds == 2 => fail("fold", format!("{fold} is not 1 or 2")),
+            () if !(1..=folds).contains(&fold) => fail("fold", format!("{fold} is not from 1 to {folds}")),
+            () if !(0.0..1.0).contains(&validation) => {
                 fail("validation", format!("{validation} is not a share from 0 to below 1"))
             }
-            Self::Stratified { train, validation, test } => {
+            () => Ok(()),
+        };
+        match *self {
+            Self::Kvasir { fold, validation } => folds(2, fold, validation),
+            Self::Folds { folds: k, fold, validation } | Self::GroupFolds { folds: k, fold, validation } => {
+                folds(k, fold, validation)
+            }
+            Self::Stratified { train, validation, test } | Self::GroupStratified { train, validation, test } => {
                 let shares = [train, validation, test];
                 if !shares.iter().all(|share| (0.0..=1.0).contains(share)) || train == 0.0 {
                     let reason = format!("{shares:?} must lie between 0 and 1, train above 0");
@@ -155,10 +173,34 @@ impl Rule {
         }
     }
 
-    /// For each class, given by its number of images, the place of each image.
-    pub(crate) fn places(&self, sizes: &[usize], seed: u64) -> Vec<Vec<Place>> {
-        let mut random = PythonRandom::new(seed);
-        sizes.iter().map(|&n| self.places_of_class(n, &mut random)).collect()
+    /// For a rule that keeps groups whole: the shares of each class that it aims at.
+    pub(crate) fn group_shares(&self) -> Option<[f64; 3]> {
+        match *self {
+            Self::GroupStratified { train, validation, test } => Some([train, validation, test]),
+            Self::GroupFolds { folds, validation, .. } => {
+                let test = 1.0 / f64::from(folds);
+                Some([(1.0 - test) * (1.0 - validation), (1.0 - test) * validation, test])
+            }
+            _ => None,
+        }
+    }
+
+    /// For each class, given by the group of each of its images, the place of each image. Only the
+    /// rules with groups look at them. `None`: the rule decides nothing by itself.
+    pub(crate) fn places(&self, groups: &[Vec<&str>], seed: u64) -> Option<Vec<Vec<Place>>> {
+        match *self {
+            Self::GroupStratified { train, validation, test } => {
+                Some(groups::by_shares(groups, [train, validation, test], seed))
+            }
+            Self::GroupFolds { folds, fold, validation } => {
+                Some(groups::by_folds(groups, (folds, fold), validation, seed))
+            }
+            Self::Folders {} | Self::Lists { .. } | Self::Table {} => None,
+            _ => {
+                let mut random = PythonRandom::new(seed);
+                Some(groups.iter().map(|images| self.places_of_class(images.len(), &mut random)).collect())
+            }
+        }
     }
 
     fn places_of_class(&self, n: usize, random: &mut PythonRandom) -> Vec<Place> {
@@ -171,73 +213,24 @@ impl Rule {
             Self::Stratified { train, validation, test } => {
                 assign(&mut places, &list, stratified_counts(n, [train, validation, test]));
             }
-            Self::Kvasir { fold, validation } => {
-                let (first, second) = list.split_at(published_counts(n, 0.5, 0.5)[0]);
-                let (training, testing) = if fold == 1 { (first, second) } else { (second, first) };
-                let kept = (training.len() as f64 * validation).round() as usize;
-                for (i, &image) in training.iter().enumerate() {
-                    let validates = i >= training.len() - kept;
-                    let split = if validates { Split::Validation } else { Split::Train };
-                    places[image] = (split, Some(3 - fold));
-                }
-                testing.iter().for_each(|&image| places[image] = (Split::Test, Some(fold)));
-            }
-            Self::Folders {} => unreachable!("the folders say where an image goes"),
+            Self::Kvasir { fold, validation } => assign_folds(&mut places, &list, (2, fold), validation),
+            Self::Folds { folds, fold, validation } => assign_folds(&mut places, &list, (folds, fold), validation),
+            _ => unreachable!("the other rules do not go class by class"),
         }
         places
     }
-}
-
-/// Training from the front of the shuffled list, then validation, then test.
-fn assign(places: &mut [Place], list: &[usize], [train, validation, _]: [usize; 3]) {
-    for (i, &image) in list.iter().enumerate() {
-        let split = match i {
-            _ if i < train => Split::Train,
-            _ if i < train + validation => Split::Validation,
-            _ => Split::Test,
-        };
-        places[image] = (split, None);
-    }
-}
-
-/// Train, validation and test counts of the published script: ceil(n * train), the rest, floor(n * test).
-/// In tiny classes, where the two overlap there, training keeps the image.
-fn published_counts(n: usize, train: f64, test: f64) -> [usize; 3] {
-    let trained = ((n as f64 * train).ceil() as usize).min(n);
-    let tested = ((n as f64 * test).floor() as usize).min(n - trained);
-    [trained, n - trained - tested, tested]
-}
-
-/// Largest remainder; then no split whose share is above zero stays empty if another can spare one.
-fn stratified_counts(n: usize, shares: [f64; 3]) -> [usize; 3] {
-    let quotas = shares.map(|share| n as f64 * share);
-    // Nudged, so that 10 * 0.7 counts as 7 whatever its last bit.
-    let mut counts = quotas.map(|quota| (quota + 1e-9).floor() as usize);
-    const TRAIN: usize = 0;
-    const VALIDATION: usize = 1;
-    const TEST: usize = 2;
-    let order = [TRAIN, TEST, VALIDATION];
-    let left = n - counts.iter().sum::<usize>();
-    let mut by_remainder = order;
-    by_remainder.sort_by(|&a, &b| {
-        let remainder = |i: usize| quotas[i] - counts[i] as f64;
-        remainder(b).total_cmp(&remainder(a))
-    });
-    by_remainder.iter().take(left).for_each(|&i| counts[i] += 1);
-    for i in order {
-        let richest = *order.iter().max_by_key(|&&j| counts[j]).expect("three splits");
-        if shares[i] > 0.0 && counts[i] == 0 && counts[richest] > 1 {
-            counts[richest] -= 1;
-            counts[i] += 1;
-        }
-    }
-    counts
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Places for classes of so many images.
+    fn places(rule: &Rule, sizes: &[usize], seed: u64) -> Vec<Place> {
+        let groups: Vec<Vec<&str>> = sizes.iter().map(|&n| vec![""; n]).collect();
+        rule.places(&groups, seed).unwrap().concat()
+    }
 
     fn count(places: &[Place], split: Split) -> usize {
         places.iter().filter(|place| place.0 == split).count()
@@ -247,7 +240,7 @@ mod tests {
     fn published_sizes() {
         // The published sizes: ISIC2018 6012/1002/3001, COVID19-CT 449/111/186, Kvasir halves of 2000.
         let total = |rule: Rule, sizes: &[usize]| {
-            let places = rule.places(sizes, 123).concat();
+            let places = places(&rule, sizes, 123);
             Split::ALL.map(|split| count(&places, split))
         };
         let isic = [1113, 6705, 514, 327, 1099, 115, 142];
@@ -261,21 +254,13 @@ mod tests {
 
     #[test]
     fn kvasir_folds_test_every_image_once() {
-        let places = [1, 2].map(|fold| Rule::Kvasir { fold, validation: 0.1 }.places(&[501], 5).concat());
-        for (one, two) in places[0].iter().zip(&places[1]) {
+        let kvasir = [1, 2].map(|fold| places(&Rule::Kvasir { fold, validation: 0.1 }, &[501], 5));
+        let two_folds = |fold| places(&Rule::Folds { folds: 2, fold, validation: 0.1 }, &[501], 5);
+        assert_eq!(kvasir, [1, 2].map(two_folds));
+        for (one, two) in kvasir[0].iter().zip(&kvasir[1]) {
             assert!((one.0 == Split::Test) != (two.0 == Split::Test));
             assert_eq!(one.1, two.1);
         }
-    }
-
-    #[test]
-    fn largest_remainder_by_hand() {
-        assert_eq!(stratified_counts(10, [0.7, 0.15, 0.15]), [7, 1, 2]);
-        assert_eq!(stratified_counts(100, [0.7, 0.15, 0.15]), [70, 15, 15]);
-        assert_eq!(stratified_counts(3, [0.7, 0.15, 0.15]), [1, 1, 1]);
-        assert_eq!(stratified_counts(2, [0.7, 0.15, 0.15]), [1, 0, 1]);
-        assert_eq!(stratified_counts(1, [0.7, 0.15, 0.15]), [1, 0, 0]);
-        assert_eq!(stratified_counts(5, [0.8, 0.0, 0.2]), [4, 0, 1]);
     }
 
     #[test]
@@ -287,6 +272,8 @@ mod tests {
             Rule::Stratified { train: f64::NAN, validation: 0.5, test: 0.5 },
             Rule::Kvasir { fold: 3, validation: 0.1 },
             Rule::Kvasir { fold: 1, validation: 1.0 },
+            Rule::Folds { folds: 1, fold: 1, validation: 0.1 },
+            Rule::GroupFolds { folds: 5, fold: 6, validation: 0.1 },
         ] {
             assert!(rule.validate().is_err(), "{rule}");
         }
@@ -298,19 +285,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn counts_add_up(n in 0usize..3000, a in 0.01f64..1.0, b in 0.0f64..1.0) {
-            let (train, validation) = (a, (1.0 - a) * b);
-            let shares = [train, validation, 1.0 - train - validation];
-            let counts = stratified_counts(n, shares);
-            prop_assert_eq!(counts.iter().sum::<usize>(), n);
-            // Nobody is further from the share than one image, save the one given to an empty split.
-            for (count, share) in counts.iter().zip(shares) {
-                prop_assert!((*count as f64 - n as f64 * share).abs() < 3.0);
-            }
-            prop_assert_eq!(published_counts(n, 0.6, 0.3).iter().sum::<usize>(), n);
-        }
-
         #[test]
         fn python_shuffle_is_a_permutation(seed: u64, n in 0usize..300) {
             let mut list: Vec<usize> = (0..n).collect();

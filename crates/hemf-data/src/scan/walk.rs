@@ -1,0 +1,124 @@
+//! A walk over folders in sorted order, never the directory's.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// Extensions of image files, in any case. What a file really is, its content tells.
+const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"];
+
+/// A walk over folders that enters each of them once.
+pub(super) struct Walk {
+    root: PathBuf,
+    /// Real paths of the folders entered: a symbolic link back to one of them ends there.
+    entered: HashSet<PathBuf>,
+    /// Files that are no images, by extension.
+    others: BTreeMap<String, usize>,
+    repeated: usize,
+}
+
+/// The entries of a folder, sorted: subfolders and files.
+struct Entries {
+    folders: Vec<String>,
+    files: Vec<String>,
+}
+
+impl Walk {
+    pub(super) fn new(root: &Path) -> Result<Self, Error> {
+        if !std::fs::metadata(root).map_err(Error::read(root))?.is_dir() {
+            return Err(Error::folder(root, "not a folder"));
+        }
+        let root = root.to_path_buf();
+        Ok(Self { root, entered: HashSet::new(), others: BTreeMap::new(), repeated: 0 })
+    }
+
+    /// The folders directly in the root, and how many images lie beside them.
+    pub(super) fn top_level(&mut self) -> Result<(Vec<String>, usize), Error> {
+        let entries = self.entries(&self.root.clone())?;
+        let images = entries.files.iter().filter(|name| self.is_image(name)).count();
+        Ok((entries.folders, images))
+    }
+
+    /// All images in a folder and its subfolders, sorted.
+    pub(super) fn images_below(&mut self, folder: &Path) -> Result<Vec<String>, Error> {
+        let mut images = Vec::new();
+        self.collect(folder, &mut images)?;
+        images.sort();
+        Ok(images)
+    }
+
+    fn collect(&mut self, folder: &Path, images: &mut Vec<String>) -> Result<(), Error> {
+        let real = folder.canonicalize().map_err(Error::read(folder))?;
+        if !self.entered.insert(real) {
+            self.repeated += 1;
+            return Ok(());
+        }
+        let entries = self.entries(folder)?;
+        for name in entries.files {
+            if self.is_image(&name) {
+                images.push(self.relative(&folder.join(name)));
+            }
+        }
+        for name in entries.folders {
+            self.collect(&folder.join(name), images)?;
+        }
+        Ok(())
+    }
+
+    /// Hidden folders are passed over. A link to nowhere counts as a file, and fails when it is read.
+    fn entries(&self, folder: &Path) -> Result<Entries, Error> {
+        let mut entries = Entries { folders: Vec::new(), files: Vec::new() };
+        for entry in std::fs::read_dir(folder).map_err(Error::read(folder))? {
+            let path = entry.map_err(Error::read(folder))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).map(str::to_string);
+            let Some(name) = name else {
+                return Err(Error::folder(&path, "the name is not valid UTF-8; rename it"));
+            };
+            if !path.is_dir() {
+                entries.files.push(name);
+            } else if !name.starts_with('.') {
+                entries.folders.push(name);
+            }
+        }
+        entries.folders.sort();
+        entries.files.sort();
+        Ok(entries)
+    }
+
+    /// Whether the name is an image's; counts it if not.
+    fn is_image(&mut self, name: &str) -> bool {
+        let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let extension = extension.to_ascii_lowercase();
+        let is_image = EXTENSIONS.contains(&extension.as_str());
+        if !is_image {
+            *self.others.entry(extension).or_default() += 1;
+        }
+        is_image
+    }
+
+    fn relative(&self, path: &Path) -> String {
+        let below = path.strip_prefix(&self.root).unwrap_or(path);
+        let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+        parts.join("/")
+    }
+
+    pub(super) fn notices(&self, root: &Path) -> Vec<String> {
+        let mut notices = Vec::new();
+        if !self.others.is_empty() {
+            let count: usize = self.others.values().sum();
+            let kinds = self.others.iter().map(|(extension, n)| match extension.as_str() {
+                "" => format!("{n} without extension"),
+                _ => format!("{n} .{extension}"),
+            });
+            let kinds: Vec<String> = kinds.collect();
+            let kinds = kinds.join(", ");
+            notices.push(format!("{count} other files in {} are left out: {kinds}", root.display()));
+        }
+        if self.repeated > 0 {
+            let n = self.repeated;
+            notices.push(format!("{n} links to folders already read are passed over"));
+        }
+        notices
+    }
+}

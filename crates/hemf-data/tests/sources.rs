@@ -1,0 +1,188 @@
+//! Tables, lists and trees: what `prepare` reads beside class folders, and what it lays out.
+
+use std::path::Path;
+
+use hemf_data::{Check, Manifest, Placing, Prepare, Rule, Split, Unreadable};
+
+/// A picture of its own for every path.
+fn picture(path: &Path) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let hash = blake3::hash(path.to_string_lossy().as_bytes());
+    let pixel = image::Rgb([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2]]);
+    image::RgbImage::from_pixel(3, 2, pixel).save_with_format(path, image::ImageFormat::Png).unwrap();
+}
+
+fn tree(root: &Path, classes: &[(&str, usize)]) {
+    for (class, n) in classes {
+        (0..*n).for_each(|i| picture(&root.join(class).join(format!("{class}_{i:03}.png"))));
+    }
+}
+
+fn text(root: &Path, name: &str, content: &str) -> std::path::PathBuf {
+    let path = root.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+fn everything() -> Rule {
+    Rule::Stratified { train: 1.0, validation: 0.0, test: 0.0 }
+}
+
+fn run(prepare: &Prepare, root: &Path) -> (Manifest, Vec<String>) {
+    let made = prepare.run(root).unwrap();
+    (made.manifest, made.notices)
+}
+
+fn refused(prepare: &Prepare, root: &Path) -> String {
+    prepare.run(root).unwrap_err().to_string()
+}
+
+#[test]
+fn a_table_of_classes_groups_and_splits() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    for name in ["x/1.png", "x/2%.png", "y/1.png", "3.png"] {
+        picture(&root.join(name));
+    }
+    let write = |rows: &str| text(root, "table.csv", &format!("\u{feff}image,Label,Patient,split,Sex\n{rows}"));
+    let table = write("x/1.png,cat,p1,train,F\nx/2%.png,dog,,test,\ny/1.png,dog,p2,Train,M\n3,cat,p1,val,F\n");
+    let prepare = Prepare { rule: Rule::Table {}, labels: Some(table), ..Default::default() };
+    let (made, notices) = run(&prepare, root);
+    let row = |path: &str| made.rows().iter().find(|row| row.path == path).unwrap();
+    assert_eq!((row("3.png").split, row("3.png").group.as_deref()), (Split::Validation, Some("p1")));
+    assert_eq!((row("x/2%.png").split, row("x/2%.png").group.as_deref()), (Split::Test, None));
+    assert_eq!([row("y/1.png").extra("Sex"), row("x/2%.png").extra("Sex")], [Some("M"), None]);
+    assert_eq!(made.extra_columns(), ["Sex"]);
+    assert!(notices.iter().any(|n| n.contains("cat has no test")), "{notices:?}");
+
+    for (rows, what) in [
+        ("1.png,cat,,train,\n3,dog,,train,\n", "line 2: several images are named 1"),
+        ("x/1.png,cat,,train,\nx/1.png,dog,,train,\n", "line 3: x/1.png is there twice"),
+        ("x/1.png,cat,,trian,\n", "line 2: split \"trian\""),
+        ("x/9.png,cat,,train,\n", "line 2: no image x/9.png"),
+        ("x/1.png,,,train,\n", "line 2: x/1.png has no class"),
+        ("x/1.png,cat,,train,\n", "expected a column `class`"),
+        ("x/1.png,cat\n", "line 2"),
+    ] {
+        write(rows);
+        let error = refused(&prepare, root);
+        assert!(error.contains(what), "{what}: {error}");
+    }
+}
+
+#[test]
+fn metadata_gives_groups_and_further_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    tree(root, &[("a", 12), ("b", 12)]);
+    let rows: String = (0..11).map(|i| format!("L{},a_{i:03},{}0.0,male\n", i / 3, i)).collect();
+    let table = text(root, "meta.csv", &format!("lesion_id,image_id,age,sex\n{rows}L9,zzz,1,f\n"));
+    let prepare = Prepare { rule: everything(), metadata: Some(table.clone()), ..Default::default() };
+    let (made, notices) = run(&prepare, root);
+    assert_eq!(made.extra_columns(), ["age", "sex"]);
+    assert_eq!(made.rows()[4].group.as_deref(), Some("L1"));
+    assert_eq!((made.rows()[4].extra("age"), made.rows()[20].extra("age")), (Some("40.0"), None));
+    for what in ["1 rows of", "13 images have no row", "groups: column lesion_id"] {
+        assert!(notices.iter().any(|n| n.contains(what)), "{what}: {notices:?}");
+    }
+
+    let grouped = Rule::GroupStratified { train: 0.5, validation: 0.25, test: 0.25 };
+    let prepare = Prepare { rule: grouped.clone(), ..prepare };
+    let (made, notices) = run(&prepare, root);
+    assert!(notices.iter().any(|n| n.contains("13 images have no group")), "{notices:?}");
+    assert!(notices.iter().any(|n| n.contains("furthest from its share")), "{notices:?}");
+    let splits = |group: &str| {
+        let mut splits: Vec<_> =
+            made.rows().iter().filter(|r| r.group.as_deref() == Some(group)).map(|r| r.split).collect();
+        splits.dedup();
+        splits.len()
+    };
+    assert!((0..4).all(|i| splits(&format!("L{i}")) == 1));
+    assert_eq!(made.seal(), run(&prepare, root).0.seal());
+
+    let unknown = Prepare { group: Some("person".into()), ..prepare.clone() };
+    assert!(refused(&unknown, root).contains("no column person; there are lesion_id"));
+    let none = Prepare { metadata: None, ..prepare };
+    assert!(refused(&none, root).contains("no image has a group"));
+    text(root, "meta.csv", "image,age\na_001,3\na_001.png,4\n");
+    assert!(refused(&Prepare { rule: everything(), ..unknown.clone() }, root).contains("no column person"));
+    let plain = Prepare { rule: everything(), group: None, ..unknown };
+    assert!(refused(&plain, root).contains("line 3: a second row about a/a_001.png"));
+}
+
+#[test]
+fn lists_of_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    tree(root, &[("CT_a", 5), ("CT_b", 4)]);
+    text(root, "splits/trainCT_a.txt", "CT_a_000.jpg\nCT_a_001.png\n\n");
+    text(root, "splits/valCT_a.txt", "CT_a_002");
+    text(root, "splits/testCT_a.txt", "CT_a_003.png\r\n");
+    text(root, "splits/train_CT_b.txt", "CT_b_000.png\nCT_b_001.png\n");
+    let last = text(root, "splits/testCT_b.txt", "CT_b_003.png\n");
+    let prepare = Prepare { rule: Rule::Lists { folder: root.join("splits") }, ..Default::default() };
+    let (made, notices) = run(&prepare, root);
+    assert_eq!(Split::ALL.map(|split| made.class_counts(split)), [[2, 2], [1, 0], [1, 1]]);
+    assert!(notices.iter().any(|n| n.starts_with("2 images are in no list")), "{notices:?}");
+    std::fs::write(&last, "CT_b_001.png").unwrap();
+    assert!(refused(&prepare, root).contains("is listed for "));
+    std::fs::write(&last, "CT_a_004.png").unwrap();
+    assert!(refused(&prepare, root).contains("testCT_b.txt, line 1: no image CT_a_004.png"));
+    let nowhere = Prepare { rule: Rule::Lists { folder: root.join("CT_a") }, ..Default::default() };
+    assert!(refused(&nowhere, root).contains("no lists train*.txt"));
+}
+
+#[test]
+fn folds_and_skipped_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    tree(root, &[("a", 10), ("b", 11)]);
+    let rule = |fold| Rule::Folds { folds: 3, fold, validation: 0.2 };
+    let sound = run(&Prepare { rule: rule(2), ..Default::default() }, root).0;
+    assert_eq!(sound.rule(), "fold 2 of 3, validation 0.2");
+    assert!(sound.rows().iter().all(|row| (row.split == Split::Test) == (row.fold == Some(2))));
+    std::fs::write(root.join("a/a_004.png"), "no picture").unwrap();
+    let skip = Prepare { rule: rule(2), unreadable: Unreadable::Skip, ..Default::default() };
+    let (made, notices) = run(&skip, root);
+    assert_eq!(made.rows().len(), 20);
+    assert!(notices.iter().any(|n| n.contains("skipped: ") && n.contains("a_004.png")), "{notices:?}");
+    // The others stay where they were.
+    let others = sound.rows().iter().filter(|row| row.path != "a/a_004.png");
+    assert!(made.rows().iter().eq(others));
+}
+
+#[test]
+fn trees_for_other_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("images");
+    tree(&root, &[("a", 6), ("b", 6)]);
+    picture(&root.join("a/deep/a_000.png"));
+    picture(&root.join("a/deep/A_000.PNG"));
+    let halves = Rule::Stratified { train: 0.5, validation: 0.0, test: 0.5 };
+    let prepare = Prepare { rule: halves, ..Default::default() };
+    let made = run(&prepare, &root).0;
+    let kinds = [(Placing::Copy, "copy"), (Placing::HardLink, "hard"), (Placing::Symlink, "soft")];
+    for (placing, name) in kinds {
+        let target = dir.path().join(name);
+        let laid = made.lay_out(&target, placing).unwrap();
+        laid.verify(Check::Full).unwrap();
+        made.verify(Check::Full).unwrap();
+        assert_eq!(Manifest::read(&target.join("manifest.csv")).unwrap(), laid);
+        assert_eq!(Split::ALL.map(|s| laid.class_counts(s)), Split::ALL.map(|s| made.class_counts(s)));
+        let again = run(&Prepare { rule: Rule::Folders {}, ..Default::default() }, &target).0;
+        let keep = |row: &hemf_data::Row| (row.path.clone(), row.class.clone(), row.split, row.blake3.clone());
+        assert!(again.rows().iter().map(keep).eq(laid.rows().iter().map(keep)));
+        assert!(made.lay_out(&target, placing).unwrap_err().to_string().contains("not empty"));
+    }
+    // A move that fails half way leaves everything where it was.
+    let missing = root.join(&made.rows()[9].path);
+    let content = std::fs::read(&missing).unwrap();
+    std::fs::remove_file(&missing).unwrap();
+    assert!(made.lay_out(&dir.path().join("half"), Placing::Move).is_err());
+    std::fs::write(&missing, content).unwrap();
+    made.verify(Check::Full).unwrap();
+    let laid = made.lay_out(&dir.path().join("moved"), Placing::Move).unwrap();
+    laid.verify(Check::Full).unwrap();
+    assert!(made.verify(Check::Quick).unwrap_err().to_string().contains("and 13 more"));
+}
