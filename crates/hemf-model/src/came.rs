@@ -1,4 +1,4 @@
-use crate::stages::{Enter, Head, channels_last, rising_drop_path};
+use crate::stages::{Branch, Enter, Head, Tap, channels_last, rising_drop_path};
 use crate::{CameConfig, Classifier, Error, Stages};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -48,19 +48,26 @@ impl Came {
 
     /// Images (B, channels, H, W) -> the maps of every stage and the logits.
     pub fn forward_stages(&self, images: &Tensor, mode: Mode) -> Result<Stages> {
+        self.tapped(images, mode, &|_, _, map| Ok(map))
+    }
+
+    /// As [`forward_stages`](Self::forward_stages), with what `tap` makes of each map in the map's place.
+    fn tapped(&self, images: &Tensor, mode: Mode, tap: Tap<'_>) -> Result<Stages> {
         let images = channels_last(images)?;
         let (mut local, mut global, mut external, mut fused) = (vec![], vec![], vec![], vec![]);
-        for stage in &self.stages {
+        for (i, stage) in self.stages.iter().enumerate() {
             let mut l = stage.enter_local.forward(local.last().unwrap_or(&images))?;
             for block in &stage.local {
                 l = block.forward(&l, mode)?;
             }
+            let l = tap(Branch::Local, i, l)?;
             let mut g = stage.enter_global.forward(global.last().unwrap_or(&images))?;
             for block in &stage.global {
                 g = block.forward(&g)?;
             }
-            let e = stage.external.forward(external.last().unwrap_or(&images))?;
-            let f = stage.fusion.forward([&l, &g, &e], fused.last(), mode)?;
+            let g = tap(Branch::Global, i, g)?;
+            let e = tap(Branch::External, i, stage.external.forward(external.last().unwrap_or(&images))?)?;
+            let f = tap(Branch::Fusion, i, stage.fusion.forward([&l, &g, &e], fused.last(), mode)?)?;
             local.push(l);
             global.push(g);
             external.push(e);
@@ -74,6 +81,10 @@ impl Came {
 impl Classifier for Came {
     fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         Ok(self.forward_stages(images, mode)?.logits)
+    }
+
+    fn forward_tapped(&self, images: &Tensor, mode: Mode, tap: Tap<'_>) -> Result<Stages> {
+        self.tapped(images, mode, tap)
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::stages::{Enter, Head, channels_last, rising_drop_path};
+use crate::stages::{Branch, Enter, Head, Tap, channels_last, rising_drop_path};
 use crate::{Branches, Classifier, Error, HemfConfig, Mlp, Stages};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -51,16 +51,27 @@ impl Hemf {
 
     /// Images (B, channels, H, W) -> the maps of every stage and the logits.
     pub fn forward_stages(&self, images: &Tensor, mode: Mode) -> Result<Stages> {
+        self.tapped(images, mode, &|_, _, map| Ok(map))
+    }
+
+    /// As [`forward_stages`](Self::forward_stages), with what `tap` makes of each map in the map's place.
+    fn tapped(&self, images: &Tensor, mode: Mode, tap: Tap<'_>) -> Result<Stages> {
         let images = channels_last(images)?;
         let (mut local, mut global, mut fused) = (vec![], vec![], vec![]);
-        for stage in &self.stages {
+        for (i, stage) in self.stages.iter().enumerate() {
+            let enter_local = |branch: &Local, before: Option<&Tensor>| {
+                tap(Branch::Local, i, branch.forward(before.unwrap_or(&images), mode)?)
+            };
+            let enter_global = |branch: &Global, before: Option<&Tensor>| {
+                tap(Branch::Global, i, branch.forward(before.unwrap_or(&images))?)
+            };
             match stage {
-                Stage::Local(branch) => local.push(branch.forward(local.last().unwrap_or(&images), mode)?),
-                Stage::Global(branch) => global.push(branch.forward(global.last().unwrap_or(&images))?),
+                Stage::Local(branch) => local.push(enter_local(branch, local.last())?),
+                Stage::Global(branch) => global.push(enter_global(branch, global.last())?),
                 Stage::Both { local: local_branch, global: global_branch, fusion } => {
-                    let l = local_branch.forward(local.last().unwrap_or(&images), mode)?;
-                    let g = global_branch.forward(global.last().unwrap_or(&images))?;
-                    let f = fusion.forward(&l, &g, fused.last(), mode)?;
+                    let l = enter_local(local_branch, local.last())?;
+                    let g = enter_global(global_branch, global.last())?;
+                    let f = tap(Branch::Fusion, i, fusion.forward(&l, &g, fused.last(), mode)?)?;
                     local.push(l);
                     global.push(g);
                     fused.push(f);
@@ -76,6 +87,10 @@ impl Hemf {
 impl Classifier for Hemf {
     fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         Ok(self.forward_stages(images, mode)?.logits)
+    }
+
+    fn forward_tapped(&self, images: &Tensor, mode: Mode, tap: Tap<'_>) -> Result<Stages> {
+        self.tapped(images, mode, tap)
     }
 }
 

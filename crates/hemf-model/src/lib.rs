@@ -41,7 +41,7 @@ pub use graph::{Graph, Map, Node, Op, Shape};
 pub use hemf::Hemf;
 pub use hemf_blocks::Mode;
 pub use report::{Memory, MultiplyAdds, Parameters, Part};
-pub use stages::Stages;
+pub use stages::{Branch, Stages, Tap};
 pub use store::ParamStore;
 pub use weights::{LoadReport, load_weights, published_state, read_weights, write_weights};
 
@@ -51,4 +51,10 @@ use candle_core::{Result, Tensor};
 pub trait Classifier: Send + Sync {
     /// Images (B, channels, H, W), normalised -> logits (B, classes).
     fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor>;
+
+    /// As [`forward`](Self::forward), with the maps of every stage beside the logits, each as `tap` left it. Fails for a
+    /// network that has no stages.
+    fn forward_tapped(&self, _images: &Tensor, _mode: Mode, _tap: Tap<'_>) -> Result<Stages> {
+        candle_core::bail!("this network has no stages to look at")
+    }
 }

@@ -18,6 +18,23 @@ pub struct Stages {
     pub logits: Tensor,
 }
 
+/// The branches whose maps a network can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Branch {
+    /// Convolutions.
+    Local,
+    /// Attention.
+    Global,
+    /// CAME's external attention.
+    External,
+    /// What the branches are made into, stage by stage.
+    Fusion,
+}
+
+/// Is given every map, (B, H, W, C), with its branch and its stage (from 0), before anything reads it, and what it
+/// returns takes the map's place: the same map, or that plus a variable, whose gradient is then the map's.
+pub type Tap<'a> = &'a dyn Fn(Branch, usize, Tensor) -> Result<Tensor>;
+
 /// (B, channels, H, W) -> (B, H, W, channels): the one change of layout of a network.
 pub(crate) fn channels_last(images: &Tensor) -> Result<Tensor> {
     images.permute((0, 2, 3, 1))?.contiguous()

@@ -4,26 +4,93 @@ use std::{path::Path, sync::atomic::AtomicBool};
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use hemf_data::{Loader, Prepare, Split};
+use hemf_data::{Loader, Manifest, Prepare, Sample, Split};
 use hemf_metrics::Predictions;
 
 use crate::{
-    Checkpoint, Error, Event, Observer,
+    Card, Checkpoint, Error, Event, Observer,
     checkpoint::Model,
     dataset::{self, Dataset},
     predict::predict,
 };
 
-/// Scores the images of `split` with the model of `checkpoint`, prepared as the checkpoint says.
-///
-/// The images are those of the data set the model was trained on, or of `data`, whose classes must be the model's: a
-/// manifest, or a folder with a subfolder per class. A folder that has no manifest is evaluated whole, whatever `split`
-/// is: it has no split of its own, and the training's was made for other images. With `allow_changed`, rows and files of
-/// a manifest are taken as they are now.
+/// The images that a model is measured on.
+#[derive(Debug)]
+pub struct EvalSet {
+    /// What is known of them.
+    pub manifest: Manifest,
+    /// Those to be scored, in row order.
+    pub samples: Vec<Sample>,
+    /// Whether the manifest is the one of the training.
+    pub trained_on: bool,
+    /// Whether all images of a folder without a manifest are taken, whatever the split asked for.
+    pub whole_folder: bool,
+}
+
+impl EvalSet {
+    /// The images of `split`: of the data set that the model of `checkpoint` was trained on, or of `data`, whose classes
+    /// must be the model's: a manifest, or a folder with a subfolder per class. A folder that has no manifest is taken
+    /// whole, whatever `split` is: it has no split of its own, and the training's was made for other images. With
+    /// `allow_changed`, rows and files of a manifest are taken as they are now.
+    ///
+    /// # Errors
+    /// Other classes, or no such images; without `data`, [`Error::Integrity`] when the data set is no longer the one of
+    /// the training and that is not allowed.
+    pub fn open(
+        checkpoint: &Checkpoint,
+        card: &Card,
+        data: Option<&Path>,
+        split: Split,
+        allow_changed: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let mut config = card.config.data.clone();
+        config.allow_changed = allow_changed;
+        if let Some(path) = data {
+            config.path = Some(path.to_path_buf());
+            // The training's split and table of labels were made for its own folder.
+            config.prepare = Prepare { classes: config.prepare.classes, ..Prepare::default() };
+        }
+        let Dataset { manifest, prepared_now, .. } = dataset::open(&config, observer)?;
+        if manifest.classes() != card.classes {
+            let what = format!(
+                "knows the {} classes {}, but the data set has the {} classes {}",
+                card.classes.len(),
+                card.classes.join(", "),
+                manifest.classes().len(),
+                manifest.classes().join(", ")
+            );
+            return Err(Error::checkpoint(checkpoint.path(), what));
+        }
+        let trained_on = manifest.seal() == card.manifest_seal;
+        if data.is_none() && !trained_on && !allow_changed {
+            let path = config.path.unwrap_or_default();
+            let what = "is not the data set or split that this model was trained on (the seals differ); restore it, or \
+                        name it with --data to evaluate on it all the same";
+            return Err(Error::Integrity { path, what: what.to_owned() });
+        }
+        let whole_folder = data.is_some() && prepared_now;
+        let samples = match (data, prepared_now) {
+            (Some(path), true) => {
+                let samples = dataset::all_samples(&manifest);
+                let note =
+                    format!("evaluating all {} images in {}, which has no manifest", samples.len(), path.display());
+                observer.event(&Event::Note(&note));
+                samples
+            }
+            _ => dataset::samples(&manifest, split)?,
+        };
+        if !trained_on {
+            observer.event(&Event::Note("this is not the data set that the model was trained on"));
+        }
+        Ok(Self { manifest, samples, trained_on, whole_folder })
+    }
+}
+
+/// Scores the images of an [`EvalSet`] with the model of `checkpoint`, prepared as the checkpoint says.
 ///
 /// # Errors
-/// A checkpoint that does not load, other classes, an image that cannot be read; without `data`,
-/// [`Error::Integrity`] when the data set is no longer the one of the training and that is not allowed.
+/// A checkpoint that does not load, an [`EvalSet`] that cannot be opened, an image that cannot be read.
 pub fn evaluate(
     checkpoint: &Checkpoint,
     data: Option<&Path>,
@@ -32,47 +99,11 @@ pub fn evaluate(
     observer: &mut dyn Observer,
 ) -> Result<Predictions, Error> {
     let Model { card, tensors } = checkpoint.model()?;
-    let mut config = card.config;
-    config.data.allow_changed = allow_changed;
-    if let Some(path) = data {
-        config.data.path = Some(path.to_path_buf());
-        // The training's split and table of labels were made for its own folder.
-        config.data.prepare = Prepare { classes: config.data.prepare.classes, ..Prepare::default() };
-    }
-    let Dataset { manifest, prepared_now, .. } = dataset::open(&config.data, observer)?;
-    if manifest.classes() != card.classes {
-        let what = format!(
-            "knows the {} classes {}, but the data set has the {} classes {}",
-            card.classes.len(),
-            card.classes.join(", "),
-            manifest.classes().len(),
-            manifest.classes().join(", ")
-        );
-        return Err(Error::checkpoint(checkpoint.path(), what));
-    }
-    let same = manifest.seal() == card.manifest_seal;
-    if data.is_none() && !same && !allow_changed {
-        let path = config.data.path.unwrap_or_default();
-        let what = "is not the data set or split that this model was trained on (the seals differ); restore it, or name \
-                    it with --data to evaluate on it all the same";
-        return Err(Error::Integrity { path, what: what.to_owned() });
-    }
-    let samples = match (data, prepared_now) {
-        (Some(path), true) => {
-            let samples = dataset::all_samples(&manifest);
-            let note = format!("evaluating all {} images in {}, which has no manifest", samples.len(), path.display());
-            observer.event(&Event::Note(&note));
-            samples
-        }
-        _ => dataset::samples(&manifest, split)?,
-    };
-    if !same {
-        observer.event(&Event::Note("this is not the data set that the model was trained on"));
-    }
+    let EvalSet { manifest, samples, .. } = EvalSet::open(checkpoint, &card, data, split, allow_changed, observer)?;
     let ids = samples.iter().map(|sample| manifest.rows()[sample.row].path.clone()).collect();
     let truth: Vec<usize> = samples.iter().map(|sample| sample.class).collect();
-    let preprocessing = config.data.preprocessing;
-    let loader = Loader::eval(samples, preprocessing, config.train.batch, config.data.workers)?;
+    let config = card.config;
+    let loader = Loader::eval(samples, config.data.preprocessing, config.train.batch, config.data.workers)?;
 
     let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
     let model = config.model.build(weights)?;

@@ -46,7 +46,7 @@ mod train;
 pub use checkpoint::{Best, Card, Checkpoint, Model, Progress, State, Tally};
 pub use config::{ConfigError, DataConfig, Freeze, Layer, OutputConfig, RunConfig, TrainConfig};
 pub use error::{Error, ErrorKind};
-pub use evaluate::evaluate;
+pub use evaluate::{EvalSet, evaluate};
 pub use export::export;
 pub use import::import;
 pub use info::{Info, info};

@@ -65,6 +65,40 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// Adds a file to `folder`, or replaces it, with its checksum. The checksums are written last: until then the file does
+/// not count, and what was there before is whole at any moment.
+///
+/// # Errors
+/// [`Error::Write`].
+pub(crate) fn add(folder: &Path, name: &str, content: Content<'_>) -> Result<(), Error> {
+    let add = || {
+        let path = folder.join(CHECKSUMS);
+        let sums = fs::read_to_string(&path)?;
+        let others = sums.lines().filter(|line| line.split_once("  ").is_some_and(|(_, file)| file != name));
+        let mut sums: String = others.map(|line| format!("{line}\n")).collect();
+        let new = folder.join(format!("{name}.new"));
+        let sum = write_synced(&new, content)?;
+        sums += &format!("{sum}  {name}\n");
+        fs::rename(&new, folder.join(name))?;
+        let new = folder.join(format!("{CHECKSUMS}.new"));
+        write_synced(&new, &|out| out.write_all(sums.as_bytes()))?;
+        fs::rename(&new, path)?;
+        sync_folder(folder)
+    };
+    add().map_err(|source| Error::Write { path: folder.join(name), source })
+}
+
+/// The bytes of a file that may have been [`add`]ed to `folder`; `None` when it was not.
+///
+/// # Errors
+/// [`Error::Integrity`] when the content is not what was written.
+pub(crate) fn added(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    match folder.join(name).is_file() {
+        true => read(folder, name).map(Some),
+        false => Ok(None),
+    }
+}
+
 fn write_all(folder: &Path, files: &[(&str, Content<'_>)]) -> io::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?; // left by a process that was killed
@@ -183,6 +217,23 @@ mod tests {
         save(&folder, "two").unwrap();
         assert_eq!(read(&current(&folder), "a").unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_added_beside_the_others_and_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("best");
+        save(&folder, "one").unwrap();
+        assert_eq!(added(&folder, "note").unwrap(), None);
+        add(&folder, "note", &|out| out.write_all(b"first")).unwrap();
+        add(&folder, "note", &|out| out.write_all(b"second")).unwrap();
+        assert_eq!(added(&folder, "note").unwrap().as_deref(), Some(&b"second"[..]));
+        assert_eq!(read(&folder, "a").unwrap(), b"one");
+        assert_eq!(fs::read_to_string(folder.join(CHECKSUMS)).unwrap().lines().count(), 2);
+        fs::write(folder.join("note"), "other").unwrap();
+        assert!(matches!(added(&folder, "note"), Err(Error::Integrity { .. })));
+        save(&folder, "two").unwrap(); // new weights: what was said about the old ones is gone
+        assert_eq!(added(&folder, "note").unwrap(), None);
     }
 
     #[test]

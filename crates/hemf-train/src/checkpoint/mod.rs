@@ -8,6 +8,8 @@
 //! | `state.safetensors` | the optimizer's moments; in the header's `hemf` entry the [`Progress`]; absent from `best` |
 //! | `checksums.b3` | blake3 sums of both, as `b3sum --check` reads them |
 //!
+//! Evaluation adds what it learnt about the model ([`Checkpoint::add`]): `calibration.json`, `inputs.json`.
+//!
 //! The folder is replaced whole (a kill at any moment leaves one that loads), and loading verifies the sums.
 
 use std::{
@@ -201,6 +203,35 @@ impl Checkpoint {
     pub fn state(&self) -> Result<State, Error> {
         let (progress, optimizer) = self.part(STATE)?;
         Ok(State { progress, optimizer })
+    }
+
+    /// Adds something that was learnt about this model, as JSON in `name`, with its checksum; replaces what had the name.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; the checkpoint is then as it was.
+    pub fn add(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+        let json = to_json(value, &self.0)? + "\n";
+        folder::add(&folder::current(&self.0), name, &|out| out.write_all(json.as_bytes()))
+    }
+
+    /// What was added under `name`; `None` when nothing was.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::model`].
+    pub fn added<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        let folder = folder::current(&self.0);
+        let Some(bytes) = folder::added(&folder, name)? else { return Ok(None) };
+        let unreadable = |error| Error::checkpoint(folder.join(name), format!("cannot be understood: {error}"));
+        serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
+    }
+
+    /// The blake3 sum of the model's file, in hex, which stands for the weights.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::model`].
+    pub fn digest(&self) -> Result<String, Error> {
+        let bytes = folder::read(&folder::current(&self.0), MODEL)?;
+        Ok(blake3::hash(&bytes).to_hex().to_string())
     }
 
     fn part<T: DeserializeOwned>(&self, name: &str) -> Result<(T, HashMap<String, Tensor>), Error> {
