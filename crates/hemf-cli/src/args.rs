@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hemf_train::{ConfigError, Layer, Split};
 
 use crate::commands::{
-    config::Config, eval::Eval, export::Export, import::Import, info::Info, parity::Parity, prepare::Prepare,
-    train::Train,
+    config::Config, cv::Cv, eval::Eval, export::Export, import::Import, info::Info, parity::Parity, prepare::Prepare,
+    reproduce::Reproduce, train::Train,
 };
 
 /// HEMF: a neural network that sorts medical images into classes.
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Train(Train),
     /// Measure how well a trained network does on images it has not seen, with a report and pictures
     Eval(Eval),
+    /// Train and measure a network for each fold of a data set
+    Cv(Cv),
     /// List the images of a folder and decide which are for training, validation and test
     Prepare(Prepare),
     /// Show every setting of a run, with defaults filled in
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Export(Export),
     /// Make a checkpoint of weights of the published PyTorch code
     Import(Import),
+    /// Go from a folder of images to a row of the paper's tables
+    Reproduce(Reproduce),
     /// Tell how large a network is: parameters, multiply-adds, memory, for each part
     Info(Info),
     /// Compare every block and network with numbers of the published code, and print the errors

@@ -235,6 +235,18 @@ fn info_tells_sizes_of_configurations_runs_and_presets() {
 }
 
 #[test]
+fn series_of_runs_say_what_they_need() {
+    let place = Place::new();
+    place.refuses(&["cv", "tiny.yaml"], 3, &["not every image has a fold", "kvasir"]);
+    place.refuses(&["reproduce", "came", "--data", "data"], 2, &["name one table"]);
+    place.refuses(&["reproduce", "kvasir", "isic2018", "--data", "data"], 2, &["name one table"]);
+    place.refuses(&["reproduce", "came", "ablation", "--data", "data"], 2, &["the ablation is of HEMF"]);
+    place.refuses(&["reproduce", "kvasir"], 2, &["--data"]);
+    place.refuses(&["reproduce", "covid19-ct", "--data", "data", "--quick"], 3, &["data", "CT_COVID"]);
+    assert!(!place.path("runs").exists(), "nothing is written for images that are not those of the data set");
+}
+
+#[test]
 fn the_command_line_itself() {
     let place = Place::new();
     let said = place.hemf(&["--help"]);

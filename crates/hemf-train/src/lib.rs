@@ -39,8 +39,10 @@ mod observe;
 mod optim;
 mod predict;
 mod quickstart;
+mod reproduce;
 mod run;
 mod schedule;
+mod series;
 mod train;
 
 pub use checkpoint::{Best, Card, Checkpoint, Model, Progress, State, Tally};
@@ -54,8 +56,10 @@ pub use learner::{Learner, Step};
 pub use observe::{Event, Observer, Silent};
 pub use optim::{AdamW, AdamWConfig, OptimizerConfig, decays};
 pub use quickstart::quickstart;
+pub use reproduce::{Compared, Network, Order, Reproduction, Row, Target, reproduce};
 pub use run::{EpochRecord, RunFolder, StepRecord};
 pub use schedule::{CosineConfig, Schedule, ScheduleConfig};
+pub use series::{AcrossFolds, CrossValidation, FoldScores, cross_validate};
 pub use train::{Outcome, Trainer};
 
 // What the commands pass on or show, so that they need no other crate of the project.

@@ -1,13 +1,20 @@
 //! One file per command.
 
 pub(crate) mod config;
+pub(crate) mod cv;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod parity;
 pub(crate) mod prepare;
+pub(crate) mod reproduce;
 pub(crate) mod train;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use crate::{
     args::{Cli, Command, Device},
@@ -23,10 +30,12 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
     match cli.command {
         Command::Train(args) => train::run(args, program),
         Command::Eval(args) => eval::run(args),
+        Command::Cv(args) => cv::run(args, program),
         Command::Prepare(args) => prepare::run(args, program),
         Command::Config(args) => config::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args, program),
+        Command::Reproduce(args) => reproduce::run(args),
         Command::Info(args) => info::run(args),
         Command::Parity(args) => parity::run(args),
     }
@@ -41,4 +50,18 @@ fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// A flag that the first Ctrl-C raises; the second ends the program at once.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = stop.clone();
+    ctrlc::set_handler(move || {
+        if raised.swap(true, Ordering::Relaxed) {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+        eprintln!("\nfinishing this step and saving; press Ctrl-C again to stop at once");
+    })
+    .map_err(|error| Failure::unexpected(format!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(stop)
 }

@@ -1,18 +1,12 @@
 //! `hemf train`: a new run, or an interrupted one taken up again.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::path::PathBuf;
 
 use clap::Args;
 use hemf_train::{ConfigError, Layer, Outcome, RunConfig, RunFolder, Trainer, quickstart};
 use serde_json::json;
 
-use super::print;
+use super::{print, stop_on_ctrl_c};
 use crate::{
     args::Set,
     exit::{Exit, Failure},
@@ -112,18 +106,4 @@ pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
             Ok(Exit::Interrupted)
         }
     }
-}
-
-/// A flag that the first Ctrl-C raises; the second ends the program at once.
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let raised = stop.clone();
-    ctrlc::set_handler(move || {
-        if raised.swap(true, Ordering::Relaxed) {
-            std::process::exit(Exit::Interrupted as i32);
-        }
-        eprintln!("\nfinishing this step and saving; press Ctrl-C again to stop at once");
-    })
-    .map_err(|error| Failure::unexpected(format!("cannot listen for Ctrl-C: {error}")))?;
-    Ok(stop)
 }

@@ -44,6 +44,11 @@ impl RunFolder {
         Err(Error::write(output.folder.join(&output.name))(full))
     }
 
+    /// The folder at `path`, which need not exist yet.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
     /// The run folder at `path`.
     ///
     /// # Errors
