@@ -134,7 +134,7 @@ fn images_without_folds_are_not_cross_validated() {
     let dir = place();
     let error =
         cross_validate(&config(dir.path(), "run", HEMF, &[]), &mut Silent, &AtomicBool::new(false)).unwrap_err();
-    assert!(matches!(&error, Error::Data(_)) && error.to_string().contains("by a rule with folds"), "{error}");
+    assert!(matches!(&error, Error::Data(_)) && error.to_string().contains("by a rule with folds:"), "{error}");
 }
 
 /// A folder of `classes` with `n` generated pictures each, in the layout of a published data set.

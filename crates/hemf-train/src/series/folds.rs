@@ -14,7 +14,9 @@ pub(super) fn folds_of(manifest: &Manifest) -> Result<Vec<u32>, Error> {
     let folds: BTreeSet<Option<u32>> = manifest.rows().iter().map(|row| row.fold).collect();
     let named: Vec<u32> = folds.iter().flatten().copied().collect();
     if named.len() < 2 || named.len() < folds.len() {
-        let reason = "not every image has a fold; prepare the images by a rule with folds, such as `kvasir`".to_owned();
+        let reason =
+            "not every image has a fold; prepare the images by a rule with folds: `folds`, `group-folds` or `kvasir`"
+                .to_owned();
         return Err(hemf_data::Error::Folder { path: manifest.root().to_path_buf(), reason }.into());
     }
     Ok(named)
