@@ -116,7 +116,7 @@ mod tests {
         let few = fewer(&manifest((0..500).map(|i| row(i, split(i), i, None)).collect())).unwrap();
         let counts = Split::ALL.map(|split| few.class_counts(split)[0]);
         assert_eq!(counts, [30, 8, 15]); // every tenth of 300, every 13th of 100, every 7th of 100
-        assert!(few.rows().iter().any(|row| row.path > "c/450".to_owned()), "from the end of the list too");
+        assert!(few.rows().iter().any(|row| *row.path > *"c/450"), "from the end of the list too");
         let small = manifest((0..10).map(|i| row(i, split(i), i, None)).collect());
         assert_eq!(fewer(&small).unwrap().rows(), small.rows());
     }
