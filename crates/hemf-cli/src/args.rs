@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hemf_train::{ConfigError, Layer, Split};
 
 use crate::commands::{
-    config::Config, cv::Cv, eval::Eval, export::Export, import::Import, info::Info, parity::Parity, prepare::Prepare,
-    reproduce::Reproduce, train::Train,
+    audit::Audit, config::Config, cv::Cv, eval::Eval, export::Export, import::Import, info::Info, parity::Parity,
+    prepare::Prepare, reproduce::Reproduce, train::Train,
 };
 
 /// HEMF: a neural network that sorts medical images into classes.
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Cv(Cv),
     /// List the images of a folder and decide which are for training, validation and test
     Prepare(Prepare),
+    /// Look for what is wrong with images, labels and splits: damaged files, duplicates, leaks, telltale formats
+    Audit(Audit),
     /// Show every setting of a run, with defaults filled in
     Config(Config),
     /// Write a trained network for other programs: weights for PyTorch, or ONNX

@@ -23,6 +23,8 @@ pub enum Exit {
     Diverged = 6,
     /// A file could not be written.
     Write = 7,
+    /// An audit found something that may mislead, but no error.
+    Warned = 8,
     /// Stopped by Ctrl-C, with the state saved.
     Interrupted = 130,
 }

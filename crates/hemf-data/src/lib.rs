@@ -28,6 +28,7 @@
 //!
 //! This crate must not know models, losses or metrics. Candle is used to make the batch tensor.
 
+pub mod audit;
 mod cache;
 mod crop;
 mod decode;
@@ -46,7 +47,7 @@ mod split;
 mod transform;
 
 pub use crop::CropBox;
-pub use decode::{MAX_BYTES, MAX_PIXELS, decode};
+pub use decode::{MAX_BYTES, MAX_PIXELS, Reading, decode};
 pub use draws::Draws;
 pub use error::{Error, ErrorKind};
 pub use loader::{Batch, Batches, Loader};

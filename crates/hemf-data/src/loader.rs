@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use candle_core::{Device, Tensor};
 
-use crate::{Augmentation, Draws, Error, Preprocessing, Sample, Transform, decode};
+use crate::{Augmentation, Draws, Error, Preprocessing, Sample, Transform};
 
 /// Images and labels for one step.
 #[derive(Clone, Debug)]
@@ -157,7 +157,7 @@ impl Shared {
 
     /// Decodes and transforms one sample into its place in a batch.
     fn load(&self, sample: &Sample, epoch: usize, out: &mut [f32]) -> Result<(), Error> {
-        let picture = decode(&sample.path)?;
+        let picture = self.transform.preprocessing().reading.decode(&sample.path)?;
         let mut draws = Draws::new("augment", self.seed, &[epoch as u64, sample.row as u64]);
         let geometry = self.transform.draw(&mut draws, (picture.width(), picture.height()));
         self.transform.apply(picture, geometry, out);

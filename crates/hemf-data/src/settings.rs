@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Reading};
 
 /// How pictures become tensors. Stored with every checkpoint; training, evaluation and prediction
 /// share it.
@@ -21,6 +21,8 @@ pub struct Preprocessing {
     pub std: Vec<f32>,
     /// 3 (RGB) or 1 (grey).
     pub channels: usize,
+    /// How files are read.
+    pub reading: Reading,
 }
 
 /// [`Preprocessing`] as it is typed.
@@ -32,19 +34,20 @@ struct PreprocessingFields {
     mean: Vec<f32>,
     std: Vec<f32>,
     channels: usize,
+    reading: Reading,
 }
 
 impl Default for PreprocessingFields {
     fn default() -> Self {
-        Self { size: 224, resize: None, mean: vec![0.5], std: vec![0.5], channels: 3 }
+        Self { size: 224, resize: None, mean: vec![0.5], std: vec![0.5], channels: 3, reading: Reading::default() }
     }
 }
 
 impl From<PreprocessingFields> for Preprocessing {
     fn from(typed: PreprocessingFields) -> Self {
-        let PreprocessingFields { size, resize, mean, std, channels } = typed;
+        let PreprocessingFields { size, resize, mean, std, channels, reading } = typed;
         let resize = resize.unwrap_or((size.saturating_mul(256) + 112) / 224);
-        Self { size, resize, mean, std, channels }
+        Self { size, resize, mean, std, channels, reading }
     }
 }
 
@@ -64,6 +67,7 @@ impl Preprocessing {
     /// # Errors
     /// Names the first setting that cannot be, and what is allowed.
     pub fn validate(&self) -> Result<(), Error> {
+        self.reading.validate()?;
         // Beyond this side a single picture takes 3 GiB as f32.
         let allowed = 1..=16_384;
         check(allowed.contains(&self.size), "size", || format!("{} is not between 1 and 16384", self.size))?;

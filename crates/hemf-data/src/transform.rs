@@ -136,7 +136,8 @@ mod tests {
     #[test]
     fn one_channel_is_luma() {
         let picture = Raster::new(1, 1, 3, vec![10, 200, 30]);
-        let preprocessing = Preprocessing { size: 1, resize: 1, channels: 1, mean: vec![0.0], std: vec![1.0] };
+        let preprocessing =
+            Preprocessing { size: 1, resize: 1, channels: 1, mean: vec![0.0], std: vec![1.0], ..Default::default() };
         let mut out = [0f32];
         eval(preprocessing).apply(picture, Geometry::Central, &mut out);
         assert_eq!(out, [124.0 / 255.0]);

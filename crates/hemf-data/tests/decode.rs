@@ -68,7 +68,7 @@ fn damaged_files_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |name: &str, content: &[u8]| message(&file(&folder, name, content));
     assert!(refused("empty.png", b"").contains("empty"));
-    assert!(refused("text.png", b"not an image at all").contains("neither a JPEG nor a PNG"));
+    assert!(refused("text.png", b"not an image at all").contains("no JPEG, PNG, TIFF, BMP or WebP file"));
     assert!(refused("gif.png", b"GIF89a_and_so_on").contains("Gif is not supported"));
 
     // Cut anywhere: in the header, in the middle, right before the end marker.

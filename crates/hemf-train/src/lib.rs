@@ -63,6 +63,7 @@ pub use series::{AcrossFolds, CrossValidation, FoldScores, cross_validate};
 pub use train::{Outcome, Trainer};
 
 // What the commands pass on or show, so that they need no other crate of the project.
+pub use hemf_data::audit::{Audit, Severity};
 pub use hemf_data::{Manifest, Placing, Prepare, Prepared, Rule, Split, Unreadable};
 pub use hemf_metrics::{Predictions, Report, write_report};
 

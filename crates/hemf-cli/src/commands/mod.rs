@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod cv;
 pub(crate) mod eval;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
         Command::Train(args) => train::run(args, program),
         Command::Eval(args) => eval::run(args),
         Command::Cv(args) => cv::run(args, program),
+        Command::Audit(args) => audit::run(args),
         Command::Prepare(args) => prepare::run(args, program),
         Command::Config(args) => config::run(args),
         Command::Export(args) => export::run(args),

@@ -20,7 +20,7 @@ impl Manifest {
     }
 
     /// The manifest as the file now says it, sealed anew, and what was changed since it was written.
-    pub(super) fn read_unsealed(path: &Path) -> Result<(Self, Vec<String>), Error> {
+    pub(crate) fn read_unsealed(path: &Path) -> Result<(Self, Vec<String>), Error> {
         let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
         let stored = parse(path, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::Unreadable;
-use crate::{Error, Row, decode};
+use crate::{Error, Reading, Row, decode};
 
 /// The rows with sizes and hashes; what cannot be read is refused or left out.
 pub(super) fn inspect_all(
@@ -40,7 +40,7 @@ pub(crate) fn inspect(folder: &Path, row: Row) -> Result<Row, Error> {
     let path = folder.join(&row.path);
     let content = decode::read(&path)?;
     let (bytes, blake3) = (content.len() as u64, blake3::hash(&content).to_hex().to_string());
-    let picture = decode::decode_bytes(&path, content)?;
+    let picture = decode::decode_bytes(&path, &content, &Reading::default())?.raster;
     let (width, height) = (picture.width() as u32, picture.height() as u32);
     Ok(Row { bytes, blake3, width, height, ..row })
 }

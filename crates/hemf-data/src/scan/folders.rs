@@ -47,6 +47,21 @@ pub(crate) fn class_folders(root: &Path, only: Option<&[String]>) -> Result<Scan
     Ok(Scan { classes, notices, ..Default::default() })
 }
 
+/// All images below `root`: those in a folder of it are of the class of that name, those directly in it of
+/// none (an empty name). Folders without images are passed over.
+pub(crate) fn class_folders_or_any(root: &Path) -> Result<Scan, Error> {
+    let mut walk = Walk::new(root)?;
+    let mut classes: Vec<ClassFiles> = Vec::new();
+    for path in walk.images_below(root)? {
+        let name = path.split_once('/').map_or("", |(class, _)| class);
+        match classes.last_mut().filter(|class| class.name == name) {
+            Some(class) => class.files.push(path),
+            None => classes.push(ClassFiles { name: name.to_string(), files: vec![path] }),
+        }
+    }
+    Ok(Scan { classes, notices: walk.notices(root), ..Default::default() })
+}
+
 /// Names under which the parts of a split tree are known.
 const SPLIT_FOLDERS: [(Split, &[&str]); 3] = [
     (Split::Train, &["training_set", "train", "training"]),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 
 /// Extensions of image files, in any case. What a file really is, its content tells.
-const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp"];
+const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp", "dcm"];
 
 /// A walk over folders that enters each of them once.
 pub(super) struct Walk {
