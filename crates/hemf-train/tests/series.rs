@@ -178,7 +178,7 @@ impl Observer for Notes<'_> {
 }
 
 fn order(dir: &Path, network: Network, target: Target, data: PathBuf) -> Order {
-    Order { network, target, data, labels: None, out: dir.join("runs"), quick: true }
+    Order { network, target, data, labels: None, metadata: None, out: dir.join("runs"), quick: true }
 }
 
 #[test]
@@ -217,10 +217,25 @@ fn kvasirs_row_is_the_mean_of_its_two_folds() {
     let dir = tempfile::tempdir().unwrap();
     let classes = ["dyed-lifted-polyps", "dyed-resection-margins", "esophagitis", "normal-cecum"];
     let data = distributed(dir.path(), &classes, 20);
-    let order = order(dir.path(), Network::Hemf, Target::Kvasir, data);
-    let table = reproduce(&order, &mut Silent, &AtomicBool::new(false)).unwrap().unwrap();
+    let mut table = "image,patient\n".to_owned();
+    for class in &classes {
+        for image in fs::read_dir(data.join(class)).unwrap() {
+            let name = image.unwrap().file_name().into_string().unwrap();
+            let (stem, number) = (&name[..name.len() - 4], &name[name.len() - 6..name.len() - 4]);
+            // Two pictures of each patient.
+            table += &format!("{stem},{class} {}\n", number.parse::<usize>().unwrap() / 2);
+        }
+    }
+    let metadata = dir.path().join("patients.csv");
+    fs::write(&metadata, table).unwrap();
+    let order = Order { metadata: Some(metadata), ..order(dir.path(), Network::Hemf, Target::Kvasir, data) };
+    let mut notes = Notes::default();
+    let table = reproduce(&order, &mut notes, &AtomicBool::new(false)).unwrap().unwrap();
+    assert!(notes.told.iter().any(|note| note.contains("groups (patients, lesions) have images")), "{:?}", notes.told);
     let row = &table.rows[0];
     assert_eq!((&*row.name, row.images, row.scores[0].published), ("HEMF, Kvasir", 80, Some(87.03)));
+    let report = fs::read_to_string(row.run.join("report/report.json")).unwrap();
+    assert!(report.contains("\"resampled\": \"groups\",\n    \"units\": 40"), "{report}");
     assert!(row.run.join("report/cross_validation.txt").is_file() && row.run.join("fold-2/report/roc.svg").is_file());
 }
 

@@ -25,6 +25,10 @@ pub(crate) struct Reproduce {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
+    /// A table that tells which images are of one patient or lesion, such as HAM10000_metadata.csv
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
+
     /// The same path on few images with a small network, in minutes on a CPU
     #[arg(long)]
     quick: bool,
@@ -74,7 +78,8 @@ impl Reproduce {
             return Err(Failure::usage("the ablation is of HEMF"));
         }
         let network = network.unwrap_or(Network::Hemf);
-        Ok(Order { network, target, data: self.data, labels: self.labels, out: self.out, quick: self.quick })
+        let Self { data, labels, metadata, out, quick, .. } = self;
+        Ok(Order { network, target, data, labels, metadata, out, quick })
     }
 }
 

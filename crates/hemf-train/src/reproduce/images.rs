@@ -28,6 +28,7 @@ pub(super) fn prepare(order: &Order, folder: &Path, observer: &mut dyn Observer)
     observer.event(&Event::Note(&format!("reading the images in {}", order.data.display())));
     let mut settings = recipe::data_set(order.target)?.data.prepare;
     settings.labels = order.labels.clone();
+    settings.metadata = order.metadata.clone();
     let prepared = settings.run(&order.data)?;
     for notice in &prepared.notices {
         observer.event(&Event::Note(notice));

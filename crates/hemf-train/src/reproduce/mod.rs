@@ -10,11 +10,12 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
+use hemf_data::Manifest;
 use hemf_metrics::{Report, ReportOptions, uncertainty::Bootstrap};
 
 use crate::{
     Error, Event, Observer, RunConfig,
-    series::{complete, cross_validate, headline},
+    series::{complete, cross_validate, groups, headline},
 };
 
 pub use table::{Compared, Reproduction, Row};
@@ -52,6 +53,9 @@ pub struct Order {
     pub data: PathBuf,
     /// The ground-truth table of ISIC2018, where the images are not in class folders.
     pub labels: Option<PathBuf>,
+    /// A table that tells which images are of one patient or lesion, such as `HAM10000_metadata.csv`: the audit then
+    /// counts those on both sides of the split, and intervals are by whole groups.
+    pub metadata: Option<PathBuf>,
     /// The folder in which the folder of this reproduction is made, or found and gone on with.
     pub out: PathBuf,
     /// The same path on few images with a small network: whether it works, not what it reaches.
@@ -65,12 +69,13 @@ pub struct Order {
 /// Images that are not those of the data set, and what can go wrong in a run.
 pub fn reproduce(order: &Order, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Option<Reproduction>, Error> {
     let folder = order.folder();
-    let manifest = images::prepare(order, &folder, observer)?;
+    let list = images::prepare(order, &folder, observer)?;
+    let manifest = Manifest::read(&list)?;
     let mut rows = vec![];
     for recipe in recipe::recipes(order)? {
         observer.event(&Event::Note(&format!("{}: {}", order.name(), recipe.name)));
-        let config = recipe.config(&folder, &manifest)?;
-        let Some(row) = row(order, &recipe, config, observer, stop)? else { return Ok(None) };
+        let config = recipe.config(&folder, &list)?;
+        let Some(row) = row(order, &recipe, &manifest, config, observer, stop)? else { return Ok(None) };
         rows.push(row);
     }
     let result = Reproduction { quick: order.quick, folder, rows };
@@ -82,6 +87,7 @@ pub fn reproduce(order: &Order, observer: &mut dyn Observer, stop: &AtomicBool) 
 fn row(
     order: &Order,
     recipe: &recipe::Recipe,
+    manifest: &Manifest,
     config: RunConfig,
     observer: &mut dyn Observer,
     stop: &AtomicBool,
@@ -92,7 +98,11 @@ fn row(
         return Ok(Some(Row::new(recipe, folds.folder, means, &folds.pooled)));
     }
     let Some(done) = complete(config, observer, stop)? else { return Ok(None) };
-    let options = ReportOptions { bootstrap: Some(Bootstrap::default()), ..ReportOptions::default() };
+    let options = ReportOptions {
+        bootstrap: Some(Bootstrap::default()),
+        groups: groups(manifest, &done.predictions),
+        ..ReportOptions::default()
+    };
     let report = Report::with_options(&done.predictions, &options)?;
     Ok(Some(Row::new(recipe, done.run.path().to_path_buf(), headline(&report).into_iter(), &report)))
 }

@@ -127,7 +127,7 @@ mod tests {
     use hemf_model::{Branches, Mlp};
 
     fn order(network: Network, target: Target, quick: bool) -> Order {
-        Order { network, target, data: "data".into(), labels: None, out: "runs".into(), quick }
+        Order { network, target, data: "data".into(), labels: None, metadata: None, out: "runs".into(), quick }
     }
 
     fn configs(order: &Order) -> Vec<RunConfig> {

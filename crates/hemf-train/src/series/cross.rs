@@ -1,7 +1,6 @@
 //! Cross-validation: every image is tested on by a network that has not seen it.
 
 use std::{
-    collections::HashMap,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -16,7 +15,7 @@ use hemf_metrics::{
 };
 use serde::Serialize;
 
-use super::{complete, folds, headline};
+use super::{complete, folds, groups, headline};
 use crate::{Error, Observer, RunConfig, dataset};
 
 /// What a cross-validation found.
@@ -116,13 +115,6 @@ fn pool(folds: &[Predictions]) -> Result<Predictions, Error> {
     let truth = folds.iter().flat_map(|fold| fold.truth().to_vec()).collect();
     let probabilities: Vec<f64> = folds.iter().flat_map(Predictions::rows).flatten().copied().collect();
     Ok(Predictions::new(classes, ids, truth, probabilities)?)
-}
-
-/// The group of each image, where the manifest has groups: intervals are then by group.
-fn groups(manifest: &Manifest, pooled: &Predictions) -> Option<Vec<String>> {
-    let of: HashMap<&String, Option<&String>> =
-        manifest.rows().iter().map(|row| (&row.path, row.group.as_ref())).collect();
-    pooled.ids().iter().map(|id| of.get(id).copied().flatten().cloned()).collect()
 }
 
 fn across(folds: &[FoldScores]) -> Vec<AcrossFolds> {

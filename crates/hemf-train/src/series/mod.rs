@@ -7,7 +7,10 @@ mod folds;
 pub(crate) use complete::complete;
 pub use cross::{AcrossFolds, CrossValidation, FoldScores, cross_validate};
 
-use hemf_metrics::{Report, Score};
+use std::collections::HashMap;
+
+use hemf_data::Manifest;
+use hemf_metrics::{Predictions, Report, Score};
 
 /// The scores that series of runs are compared by, with their names in reports.
 pub(crate) fn headline(report: &Report) -> [(&'static str, Score); 7] {
@@ -21,4 +24,11 @@ pub(crate) fn headline(report: &Report) -> [(&'static str, Score); 7] {
         ("kappa", report.kappa),
         ("macro.auc", average.auc),
     ]
+}
+
+/// The group of each image, where the manifest has groups: intervals are then by group.
+pub(crate) fn groups(manifest: &Manifest, predictions: &Predictions) -> Option<Vec<String>> {
+    let of: HashMap<&String, Option<&String>> =
+        manifest.rows().iter().map(|row| (&row.path, row.group.as_ref())).collect();
+    predictions.ids().iter().map(|id| of.get(id).copied().flatten().cloned()).collect()
 }
