@@ -1,11 +1,11 @@
 //! The images of a reproduction: listed and split as published, and what the reader should know about the split.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use hemf_data::{Manifest, Row, Split};
+use hemf_data::{Manifest, Row, Split, audit::Audit};
 
 use super::{Order, recipe};
 use crate::{Error, Event, Observer};
@@ -37,11 +37,9 @@ pub(super) fn prepare(order: &Order, folder: &Path, observer: &mut dyn Observer)
         true => fewer(&prepared.manifest)?,
         false => prepared.manifest,
     };
-    for notice in audit(&manifest) {
-        observer.event(&Event::Note(&notice));
-    }
     std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
     manifest.write(&path)?;
+    audit(&path, folder, observer)?;
     Ok(path)
 }
 
@@ -61,48 +59,31 @@ fn fewer(manifest: &Manifest) -> Result<Manifest, Error> {
     Ok(Manifest::new(manifest.root(), manifest.seed(), &format!("{}; a few of each class", manifest.rule()), rows)?)
 }
 
-/// What makes test images easier than new ones: the same picture, or the same patient, on both sides.
-fn audit(manifest: &Manifest) -> Vec<String> {
-    let shared = |name: fn(&Row) -> Option<&String>| {
-        let mut splits: BTreeMap<&String, BTreeSet<Split>> = BTreeMap::new();
-        for row in manifest.rows() {
-            if let Some(name) = name(row) {
-                splits.entry(name).or_default().insert(row.split);
-            }
-        }
-        splits.values().filter(|splits| splits.len() > 1 && splits.contains(&Split::Test)).count()
-    };
-    let mut notices = vec![];
-    let copies = shared(|row| Some(&row.blake3));
-    if copies > 0 {
-        notices
-            .push(format!("audit: {copies} test images are byte for byte among the training or validation images too"));
+/// What the reader should know about the images before believing figures from them; all of it is kept in `audit.txt`.
+fn audit(manifest: &Path, folder: &Path, observer: &mut dyn Observer) -> Result<(), Error> {
+    let audit = Audit::of_manifest(manifest)?;
+    for finding in &audit.findings {
+        observer.event(&Event::Note(&format!("audit: {}: {}", finding.kind, finding.message)));
     }
-    let groups = shared(|row| row.group.as_ref());
-    notices.push(match manifest.rows().iter().any(|row| row.group.is_some()) {
-        true => format!("audit: {groups} groups (patients, lesions) have images on both sides of the published split"),
-        false => "audit: the published split parts images, not patients: images of one patient may be on both sides, \
-                  and figures then flatter"
-            .to_owned(),
-    });
-    notices
+    let path = folder.join("audit.txt");
+    std::fs::write(&path, audit.to_text()).map_err(Error::write(path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(i: usize, split: Split, hash: usize, group: Option<&str>) -> Row {
+    fn row(i: usize, split: Split) -> Row {
         Row {
             path: format!("c/{i:03}.png"),
             class: "c".to_owned(),
             split,
             fold: None,
-            group: group.map(str::to_owned),
+            group: None,
             width: 1,
             height: 1,
             bytes: 1,
-            blake3: format!("{hash:064}"),
+            blake3: "0".repeat(64),
             extra: vec![],
         }
     }
@@ -114,21 +95,11 @@ mod tests {
     #[test]
     fn quick_takes_a_few_of_everything() {
         let split = |i: usize| [Split::Train, Split::Train, Split::Train, Split::Validation, Split::Test][i % 5];
-        let few = fewer(&manifest((0..500).map(|i| row(i, split(i), i, None)).collect())).unwrap();
+        let few = fewer(&manifest((0..500).map(|i| row(i, split(i))).collect())).unwrap();
         let counts = Split::ALL.map(|split| few.class_counts(split)[0]);
         assert_eq!(counts, [30, 8, 15]); // every tenth of 300, every 13th of 100, every 7th of 100
         assert!(few.rows().iter().any(|row| *row.path > *"c/450"), "from the end of the list too");
-        let small = manifest((0..10).map(|i| row(i, split(i), i, None)).collect());
+        let small = manifest((0..10).map(|i| row(i, split(i))).collect());
         assert_eq!(fewer(&small).unwrap().rows(), small.rows());
-    }
-
-    #[test]
-    fn what_is_on_both_sides_is_told() {
-        let split = |i| if i % 2 == 0 { Split::Train } else { Split::Test };
-        let clean = audit(&manifest((0..6).map(|i| row(i, split(i), i, None)).collect()));
-        assert!(clean.len() == 1 && clean[0].contains("parts images, not patients"), "{clean:?}");
-        let odd = audit(&manifest((0..6).map(|i| row(i, split(i), i / 4, Some(["a", "b"][i / 3]))).collect()));
-        assert!(odd[0].starts_with("audit: 2 test images are byte for byte"), "{odd:?}");
-        assert!(odd[1].starts_with("audit: 2 groups"), "{odd:?}");
     }
 }
