@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hemf_train::{ConfigError, Layer, Split};
 
 use crate::commands::{
-    audit::Audit, config::Config, cv::Cv, eval::Eval, export::Export, import::Import, info::Info, parity::Parity,
-    prepare::Prepare, reproduce::Reproduce, train::Train,
+    audit::Audit, config::Config, cv::Cv, diff::Diff, eval::Eval, export::Export, import::Import, info::Info,
+    parity::Parity, prepare::Prepare, reproduce::Reproduce, runs::Runs, train::Train, verify::Verify, watch::Watch,
 };
 
 /// HEMF: a neural network that sorts medical images into classes.
@@ -50,6 +50,14 @@ pub(crate) enum Command {
     Import(Import),
     /// Go from a folder of images to a row of the paper's tables
     Reproduce(Reproduce),
+    /// List runs with their scores, or compare them
+    Runs(Runs),
+    /// Watch a run on the terminal: curves, rates, memory, time left
+    Watch(Watch),
+    /// Check that a run's checkpoints and log are as they were written
+    Verify(Verify),
+    /// Tell what differs between two checkpoints
+    Diff(Diff),
     /// Tell how large a network is: parameters, multiply-adds, memory, for each part
     Info(Info),
     /// Compare every block and network with numbers of the published code, and print the errors

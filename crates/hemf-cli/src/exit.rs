@@ -25,7 +25,9 @@ pub enum Exit {
     Write = 7,
     /// An audit found something that may mislead, but no error.
     Warned = 8,
-    /// Stopped by Ctrl-C, with the state saved.
+    /// Another process is training in the run folder.
+    Busy = 9,
+    /// Stopped by Ctrl-C or a request to end, with the state saved.
     Interrupted = 130,
 }
 
@@ -74,6 +76,7 @@ impl<E: Into<Error>> From<E> for Failure {
             ErrorKind::Integrity => Exit::Integrity,
             ErrorKind::Diverged => Exit::Diverged,
             ErrorKind::Write => Exit::Write,
+            ErrorKind::Busy => Exit::Busy,
             ErrorKind::Unexpected => Exit::Unexpected,
         };
         Self { message: error.to_string(), exit }

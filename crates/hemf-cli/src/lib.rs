@@ -12,6 +12,7 @@
 
 mod args;
 mod commands;
+mod dashboard;
 mod exit;
 mod progress;
 

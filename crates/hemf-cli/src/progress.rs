@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hemf_train::{EpochRecord, Event, Observer, StepRecord};
+use hemf_train::{EpochRecord, Event, Observer, StepRecord, Validation};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Without a terminal, a line about the steps at most this often.
@@ -69,16 +69,19 @@ impl Progress {
     }
 
     fn epoch(&mut self, record: &EpochRecord, best: bool) {
-        let text = format!(
-            "epoch {:>3}/{}  training loss {:.4}, accuracy {:.2} %  validation loss {:.4}, accuracy {:.2} %{}",
+        let mut text = format!(
+            "epoch {:>3}/{}  training loss {:.4}, accuracy {:.2} %",
             record.epoch,
             self.epochs,
             record.train_loss,
             record.train_accuracy * 100.0,
-            record.validation_loss,
-            record.validation_accuracy * 100.0,
-            if best { "  best so far" } else { "" }
         );
+        if let Some(Validation { loss, accuracy, .. }) = &record.validation {
+            text += &format!("  validation loss {loss:.4}, accuracy {:.2} %", accuracy * 100.0);
+        }
+        if best {
+            text += "  best so far";
+        }
         self.line(&text);
     }
 

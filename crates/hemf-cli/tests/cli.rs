@@ -190,29 +190,96 @@ fn imported_weights_evaluate_as_the_run_that_they_came_from() {
 }
 
 #[test]
-fn results_do_not_depend_on_threads() {
+fn results_do_not_depend_on_threads_or_workers() {
     let place = Place::new();
-    let weights = |threads: &str| {
+    let weights = |threads: &str, workers: &str| {
         let folder = format!("runs-{threads}");
-        let arguments = ["train", "tiny.yaml", "--epochs", "1", "--out", &folder, "--threads", threads];
+        let mut arguments = vec!["train", "tiny.yaml", "--epochs", "1", "--out", &folder, "--threads", threads];
+        let workers = format!("data.workers={workers}");
+        arguments.extend(["--set", &workers, "--set", "train.ema=0.9", "--set", "train.accumulate=2"]);
         let said = place.hemf(&arguments);
         assert_eq!(said.code, Some(0), "{}", said.err);
         let summary = fs::read_to_string(place.path(&folder).join("tiny/summary.csv")).unwrap();
         let file = fs::read(place.path(&folder).join("tiny/checkpoints/last/state.safetensors")).unwrap();
         (summary, file)
     };
-    let one = weights("1");
-    assert!(one == weights("2") && one == weights("5"));
+    let one = weights("1", "1");
+    assert!(one == weights("2", "3") && one == weights("5", "0"));
 }
 
 #[test]
 fn config_prints_what_will_be_used() {
     let place = Place::new();
     let said = place.hemf(&["config", "tiny.yaml", "--set", "train.epochs=7"]);
-    assert!(said.out.contains("epochs: 7") && said.out.contains("weight_decay: 0.01"), "{}", said.out);
+    let line = |key: &str| said.out.lines().find(|line| line.trim_start().starts_with(key)).unwrap().to_owned();
+    assert!(line("epochs: 7").ends_with("# --set train.epochs=7") && line("batch: 8").ends_with("# tiny.yaml"));
+    assert!(line("weight_decay: 0.01").ends_with("# default"), "{}", said.out);
     fs::write(place.path("printed.yaml"), &said.out).unwrap();
-    assert_eq!(place.hemf(&["config", "printed.yaml"]).out, said.out);
+    let values = |said: &Said| -> Vec<String> {
+        said.out.lines().map(|line| line.split('#').next().unwrap().trim_end().to_owned()).collect()
+    };
+    assert_eq!(values(&place.hemf(&["config", "printed.yaml"])), values(&said));
+    let schema = json(&place.hemf(&["config", "--schema"]));
+    assert_eq!(schema["properties"]["base"]["type"], "string");
     assert_eq!(json(&place.hemf(&["config", "--json"]))["train"]["batch"], 32);
+}
+
+#[test]
+fn several_seeds_give_a_mean_and_are_not_trained_twice() {
+    let place = Place::new();
+    let seeds = ["train", "tiny.yaml", "--seeds", "1,2", "--epochs", "1"];
+    let said = place.hemf(&seeds);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("runs/tiny-seed2\nmean of 2 runs: 0."), "{}", said.out);
+    let log = |seed: &str| fs::read(place.path("runs").join(seed).join("log.jsonl")).unwrap();
+    let before = log("tiny-seed1");
+    let again = place.hemf(&[&seeds[..], &["--json"]].concat());
+    assert_eq!((again.code, log("tiny-seed1")), (Some(0), before));
+    assert_eq!(json(&again)["runs"][1]["run"], "runs/tiny-seed2");
+    assert!(place.path("runs/tiny-seed2").exists() && !place.path("runs/tiny-seed1-2").exists());
+}
+
+#[test]
+fn a_plan_leaves_nothing_behind() {
+    let place = Place::new();
+    let plan = json(&place.hemf(&["train", "tiny.yaml", "--plan", "--json"]));
+    assert_eq!((&plan["training_images"], &plan["steps_per_epoch"]), (&24.into(), &3.into()));
+    assert!(plan["seconds_per_epoch"].as_f64().unwrap() > 0.0 && plan["memory"]["total"].as_u64().unwrap() > 1 << 20);
+    assert!(!place.path("runs").exists());
+}
+
+#[test]
+fn runs_are_listed_verified_and_compared() {
+    let place = Place::new();
+    for (epochs, name) in [("1", "output.name=a"), ("2", "output.name=b")] {
+        let said = place.hemf(&["train", "tiny.yaml", "--epochs", epochs, "--set", name]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+    }
+    let said = place.hemf(&["runs", "--compare"]);
+    assert!(said.out.contains("runs/a") && said.out.contains("finished"), "{}", said.out);
+    assert!(said.out.contains("train.epochs\n") && !said.out.contains("train.batch\n"), "{}", said.out);
+    place.refuses(&["runs", "data"], 3, &["no runs here"]);
+    place.refuses(&["watch", "runs/a"], 2, &["watch needs a terminal"]);
+
+    assert_eq!(place.hemf(&["diff", "runs/a", "runs/a"]).code, Some(0));
+    let said = place.hemf(&["diff", "runs/a/checkpoints/last", "runs/b/checkpoints/last"]);
+    assert_eq!(said.code, Some(4), "{}", said.err);
+    let told =
+        said.out.contains("config.train.epochs: 1 | 2") && said.out.contains("state/first_moment.conv_head.bias");
+    assert!(told, "{}", said.out);
+
+    assert_eq!(place.hemf(&["verify", "runs/a"]).code, Some(0));
+    let file = place.path("runs/a/checkpoints/best/model.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let said = place.hemf(&["verify", "runs/a"]);
+    assert_eq!(said.code, Some(4));
+    assert!(
+        said.out.contains("DAMAGED  runs/a/checkpoints/best") && said.out.contains("ok       runs/a/log"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What can be set about pictures, and what is allowed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Reading};
@@ -8,7 +9,7 @@ use crate::{Error, Reading};
 /// share it.
 ///
 /// In a file, `resize` may be left out: it is then `size * 256 / 224`, the published proportion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "PreprocessingFields")]
 pub struct Preprocessing {
     /// Side of the square the network sees, in pixels.
@@ -26,7 +27,7 @@ pub struct Preprocessing {
 }
 
 /// [`Preprocessing`] as it is typed.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename = "Preprocessing")]
 struct PreprocessingFields {
     size: usize,
@@ -93,7 +94,7 @@ impl Preprocessing {
 }
 
 /// Random changes to training pictures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
     /// Share of the picture's area that is kept: smallest, largest.

@@ -71,7 +71,7 @@ fn invent_epoch(epoch: usize, epochs: usize) -> EpochScores {
     let done = epoch as f64 / epochs as f64;
     let wobble = (epoch as f64 * 12.9898).sin() * 0.02;
     EpochScores {
-        epoch,
+        epoch: epoch as f64,
         train_loss: 1.9 * (-3.0 * done).exp() + 0.05 + wobble.abs(),
         train_accuracy: 1.0 - 0.7 * (-4.0 * done).exp(),
         validation_loss: Some(1.8 * (-3.0 * done).exp() + 0.2 + 0.15 * done + wobble),

@@ -64,6 +64,17 @@ pub enum Error {
         /// The parameters.
         names: Vec<String>,
     },
+    /// A run folder that another process is training in.
+    #[error("{}: {} is training in this run; wait for it, or stop it", path.display(), process.map_or_else(
+        || "another process".to_owned(),
+        |id| format!("process {id}"),
+    ))]
+    Busy {
+        /// The run folder.
+        path: PathBuf,
+        /// The other process, where it can be told.
+        process: Option<u32>,
+    },
     /// A file or folder that could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -88,6 +99,8 @@ pub enum ErrorKind {
     Diverged,
     /// The disk did not take a file.
     Write,
+    /// Another process is at work on the same files.
+    Busy,
     /// None of the user's doing.
     Unexpected,
 }
@@ -100,6 +113,7 @@ impl Error {
             Self::Integrity { .. } => ErrorKind::Integrity,
             Self::Diverged { .. } => ErrorKind::Diverged,
             Self::Write { .. } => ErrorKind::Write,
+            Self::Busy { .. } => ErrorKind::Busy,
             Self::Data(error) => match error.kind() {
                 hemf_data::ErrorKind::Input => ErrorKind::Input,
                 hemf_data::ErrorKind::Integrity => ErrorKind::Integrity,

@@ -1,24 +1,29 @@
 //! One optimizer step: forward, loss, backward, update.
 
+use std::collections::HashMap;
+
 use candle_core::Tensor;
-use hemf_kernels::CrossEntropyOptions;
 use hemf_model::{Classifier, Mode};
 
-use crate::{AdamW, Error, Schedule, predict::hits};
+use crate::{
+    Error, Loss, Optimizer, Schedule, Targets,
+    optim::{Gradients, gradient_norm},
+    predict::hits,
+};
 
-/// A network with the optimizer that changes it.
+/// A network with the loss and the optimizer that change it.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
 /// use hemf_model::{ModelConfig, ParamStore};
-/// use hemf_train::{AdamW, AdamWConfig, Learner, Schedule, ScheduleConfig};
+/// use hemf_train::{Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig};
 ///
 /// let config = ModelConfig::preset("hemf-nano").expect("a known preset").with_classes(2);
 /// let store = ParamStore::new(1, &Device::Cpu);
 /// let model = config.build(store.builder())?;
-/// let optimizer = AdamW::new(AdamWConfig::default(), store.parameters());
+/// let optimizer = Optimizer::new(OptimizerConfig::default(), store.parameters());
 /// let schedule = Schedule::new(&ScheduleConfig::default(), 10, 3); // 10 steps per epoch, 3 epochs
-/// let mut learner = Learner::new(model, optimizer, schedule, None);
+/// let mut learner = Learner::new(model, Loss::default(), optimizer, schedule, None);
 ///
 /// let images = Tensor::randn(0f32, 1.0, (2, 3, 64, 64), &Device::Cpu)?;
 /// let labels = Tensor::new(&[0u32, 1], &Device::Cpu)?;
@@ -28,17 +33,19 @@ use crate::{AdamW, Error, Schedule, predict::hits};
 /// ```
 pub struct Learner {
     model: Box<dyn Classifier>,
-    optimizer: AdamW,
+    loss: Loss,
+    optimizer: Optimizer,
     schedule: Schedule,
     clip_norm: Option<f64>,
+    gathered: Gathered,
 }
 
 /// What a step saw before it changed the parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// Mean cross entropy of the batch.
-    pub loss: f32,
-    /// Images of the batch classified correctly.
+    /// Mean loss of its images, by their weights.
+    pub loss: f64,
+    /// Images classified correctly.
     pub hits: usize,
     /// Norm of all gradients together, before clipping; unknown where the loss is not finite.
     pub gradient_norm: Option<f64>,
@@ -47,70 +54,170 @@ pub struct Step {
     pub diverged: Option<String>,
 }
 
+/// What the batches of a step add up to.
+#[derive(Default)]
+struct Gathered {
+    batches: usize,
+    /// Of one batch its gradients; of several the sum of gradients times weight.
+    grads: Gradients,
+    /// Sum of the batches' losses times weight.
+    loss: f64,
+    weight: f64,
+    hits: usize,
+    diverged: Option<String>,
+}
+
 impl Learner {
     /// `optimizer` must be over variables of `model`; `clip_norm` limits the norm of all gradients together.
-    pub fn new(model: Box<dyn Classifier>, optimizer: AdamW, schedule: Schedule, clip_norm: Option<f64>) -> Self {
-        Self { model, optimizer, schedule, clip_norm }
+    pub fn new(
+        model: Box<dyn Classifier>,
+        loss: Loss,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        clip_norm: Option<f64>,
+    ) -> Self {
+        Self { model, loss, optimizer, schedule, clip_norm, gathered: Gathered::default() }
     }
 
-    /// Learns from `images` (B, C, H, W) with `labels` (B), u32, as optimizer step number `index` (from 0).
-    /// `seed` decides the network's own random draws.
+    /// Learns from `images` (B, C, H, W) with `targets`, as optimizer step number `index` (from 0). `seed` decides the
+    /// network's own random draws.
+    ///
+    /// # Errors
+    /// As [`Learner::gather`] and [`Learner::apply`].
+    pub fn step<'a>(
+        &mut self,
+        images: &Tensor,
+        targets: impl Into<Targets<'a>>,
+        index: usize,
+        seed: u64,
+    ) -> Result<Step, Error> {
+        self.gather(images, targets, index, seed)?;
+        self.apply(index)
+    }
+
+    /// Adds a batch's gradients to optimizer step number `index` (from 0), which [`Learner::apply`] completes: the
+    /// gradients of several batches are averaged by what the batches weigh in the loss, so that they add up to those of
+    /// one large batch (but for batch norm, which sees each batch alone).
     ///
     /// # Errors
     /// A failing tensor operation; at step 0 [`Error::NoGradient`], when a parameter is out of the loss's reach.
-    pub fn step(&mut self, images: &Tensor, labels: &Tensor, index: usize, seed: u64) -> Result<Step, Error> {
+    pub fn gather<'a>(
+        &mut self,
+        images: &Tensor,
+        targets: impl Into<Targets<'a>>,
+        index: usize,
+        seed: u64,
+    ) -> Result<(), Error> {
+        if self.gathered.diverged.is_some() {
+            return Ok(());
+        }
+        let targets = targets.into();
         let logits = self.model.forward(images, Mode::Train { seed })?;
-        let loss = hemf_kernels::cross_entropy(&logits, labels, &CrossEntropyOptions::default())?;
-        let mut step =
-            Step { loss: loss.to_scalar()?, hits: hits(&logits, labels)?, gradient_norm: None, diverged: None };
-        if !step.loss.is_finite() {
-            step.diverged = Some(format!("the loss is {}", step.loss));
+        let (loss, weight) = self.loss.of(&logits, targets)?;
+        let value = loss.to_scalar::<f32>()?;
+        let gathered = &mut self.gathered;
+        gathered.hits += hits(&logits, targets.labels)?;
+        gathered.loss += f64::from(value) * weight;
+        if !value.is_finite() {
+            gathered.diverged = Some(format!("the loss is {value}"));
+            return Ok(());
+        }
+        let grads = self.optimizer.take(loss.backward()?);
+        if index == 0 && gathered.batches == 0 {
+            check_coverage(&self.optimizer, &grads)?;
+        }
+        gathered.add(grads, weight)?;
+        Ok(())
+    }
+
+    /// Completes optimizer step number `index` with what was gathered.
+    ///
+    /// # Errors
+    /// A failing tensor operation.
+    pub fn apply(&mut self, index: usize) -> Result<Step, Error> {
+        let Gathered { batches, grads, loss, weight, hits, diverged } = std::mem::take(&mut self.gathered);
+        // One batch's loss and gradients are means already.
+        let share = if batches > 1 { 1.0 / weight } else { 1.0 };
+        let mut step = Step { loss: loss / weight, hits, gradient_norm: None, diverged };
+        if step.diverged.is_some() {
+            step.loss = f64::NAN;
             return Ok(step);
         }
-
-        let mut grads = loss.backward()?;
-        if index == 0 {
-            self.check_coverage(&grads)?;
-        }
-        let norm = self.optimizer.gradient_norm(&grads)?;
+        let norm = gradient_norm(&grads)? * share;
         step.gradient_norm = Some(norm);
         if !norm.is_finite() {
             let name = self.optimizer.first_not_finite(&grads)?.unwrap_or_default();
             step.diverged = Some(format!("the gradient of {name} is not finite"));
             return Ok(step);
         }
-        let scale = self.clip_norm.map_or(1.0, |limit| (limit / norm).min(1.0));
-        self.optimizer.step(&mut grads, self.schedule.factor(index), scale)?;
+        let clip = self.clip_norm.map_or(1.0, |limit| (limit / norm).min(1.0));
+        self.optimizer.step(grads, self.schedule.factor(index), share * clip)?;
         Ok(step)
     }
 
     /// The learning rate of step number `index`.
     pub fn rate(&self, index: usize) -> f64 {
-        self.optimizer.config().lr * self.schedule.factor(index)
+        self.optimizer.config().lr() * self.schedule.factor(index)
+    }
+
+    /// The schedule.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Takes back what the optimizer remembered ([`Optimizer::state`]).
+    ///
+    /// # Errors
+    /// When a tensor has another shape than its parameter.
+    pub fn restore(&mut self, state: &HashMap<String, Tensor>) -> candle_core::Result<()> {
+        self.optimizer.restore(state)
     }
 
     /// The optimizer, for its moments.
-    pub fn optimizer(&self) -> &AdamW {
+    pub fn optimizer(&self) -> &Optimizer {
         &self.optimizer
     }
+}
 
-    /// An operation without a backward pass leaves everything below it untrained, in silence: refuse to.
-    fn check_coverage(&self, grads: &candle_core::backprop::GradStore) -> Result<(), Error> {
-        let names = self.optimizer.without_gradient(grads);
-        if names.is_empty() {
-            return Ok(());
+impl Gathered {
+    fn add(&mut self, grads: Gradients, weight: f64) -> candle_core::Result<()> {
+        match self.batches {
+            0 => self.grads = grads,
+            before => {
+                for (sum, grad) in self.grads.iter_mut().zip(grads) {
+                    *sum = match (sum.take(), grad) {
+                        (Some(sum), Some(grad)) => {
+                            let sum = if before == 1 { (sum * self.weight)? } else { sum };
+                            Some((sum + (grad * weight)?)?)
+                        }
+                        (sum, grad) => sum.or(grad), // none has a gradient in one batch alone
+                    };
+                }
+            }
         }
-        let names = names.into_iter().map(str::to_owned).collect();
-        Err(Error::NoGradient { names })
+        self.weight += weight;
+        self.batches += 1;
+        Ok(())
     }
+}
+
+/// An operation without a backward pass leaves everything below it untrained, in silence: refuse to.
+fn check_coverage(optimizer: &Optimizer, grads: &Gradients) -> Result<(), Error> {
+    let names = optimizer.without_gradient(grads);
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names = names.into_iter().map(str::to_owned).collect();
+    Err(Error::NoGradient { names })
 }
 
 #[cfg(test)]
 mod tests {
     use candle_core::{Device, Var};
+    use hemf_model::{Branches, HemfConfig, ModelConfig, ParamStore};
 
     use super::*;
-    use crate::{AdamWConfig, ScheduleConfig};
+    use crate::{LossConfig, OptimizerConfig, ScheduleConfig, SgdConfig, loss::ClassWeights};
 
     /// Logits that are roots of a parameter: at 0 they are finite, and their gradient is not.
     struct Roots(Var);
@@ -126,14 +233,53 @@ mod tests {
         let var = Var::from_slice(&[0f32, 4.0], (1, 2), &Device::Cpu).unwrap();
         let schedule = Schedule::new(&ScheduleConfig::default(), 1, 1);
         for clip_norm in [None, Some(1.0)] {
-            let optimizer = AdamW::new(AdamWConfig::default(), vec![("roots".to_owned(), var.clone())]);
-            let mut learner = Learner::new(Box::new(Roots(var.clone())), optimizer, schedule.clone(), clip_norm);
+            let optimizer = Optimizer::new(OptimizerConfig::default(), vec![("roots".to_owned(), var.clone())]);
+            let model = Box::new(Roots(var.clone()));
+            let mut learner = Learner::new(model, Loss::default(), optimizer, schedule.clone(), clip_norm);
             let labels = Tensor::new(&[1u32], &Device::Cpu).unwrap();
             let step = learner.step(&labels, &labels, 1, 0).unwrap();
             assert!(step.loss.is_finite());
             assert_eq!(step.diverged.as_deref(), Some("the gradient of roots is not finite"));
             assert_eq!(var.to_vec2::<f32>().unwrap(), [[0.0, 4.0]]);
             assert!(learner.optimizer().state().unwrap().is_empty());
+        }
+    }
+
+    /// The local branch alone has no batch norm. The batches have unequal sizes and weights.
+    #[test]
+    fn batches_gathered_are_one_large_batch() {
+        let sizes = HemfConfig { dims: [16, 16, 32, 32], elf_depths: [1; 4], ..HemfConfig::default() };
+        let model = ModelConfig::Hemf(HemfConfig { branches: Branches::Local, ..sizes }).with_classes(3);
+        let images = Tensor::randn(0f32, 1.0, (5, 3, 32, 32), &Device::Cpu).unwrap();
+        let labels = Tensor::new(&[0u32, 2, 1, 1, 0], &Device::Cpu).unwrap();
+        let loss = LossConfig::Focal(crate::FocalConfig {
+            class_weights: ClassWeights::Balanced {},
+            label_smoothing: 0.1,
+            ..Default::default()
+        });
+        let learn = |parts: &[(usize, usize)]| {
+            let store = ParamStore::new(1, &Device::Cpu);
+            let network = model.build(store.builder()).unwrap();
+            let sgd = SgdConfig { lr: 0.1, ..SgdConfig::default() };
+            let optimizer = Optimizer::new(OptimizerConfig::Sgd(sgd), store.parameters());
+            let schedule = Schedule::new(&ScheduleConfig::default(), 1, 1);
+            let loss = Loss::new(&loss, &[2, 2, 1]).unwrap();
+            let mut learner = Learner::new(network, loss, optimizer, schedule, Some(0.05));
+            for &(from, count) in parts {
+                let labels = labels.narrow(0, from, count).unwrap();
+                learner.gather(&images.narrow(0, from, count).unwrap(), &labels, 0, 7).unwrap();
+            }
+            (learner.apply(0).unwrap(), learner.optimizer().state().unwrap())
+        };
+        let (whole, whole_moments) = learn(&[(0, 5)]);
+        let (parts, moments) = learn(&[(0, 2), (2, 1), (3, 2)]);
+        assert_eq!(whole.hits, parts.hits);
+        assert!((whole.loss - parts.loss).abs() < 1e-6, "{} {}", whole.loss, parts.loss);
+        let (a, b) = (whole.gradient_norm.unwrap(), parts.gradient_norm.unwrap());
+        assert!(a > 0.05 && (a / b - 1.0).abs() < 1e-5, "{a} {b}");
+        for ((name, whole), (_, parts)) in whole_moments.iter().zip(&moments) {
+            let apart = (whole - parts).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+            assert!(apart.to_scalar::<f32>().unwrap() < 1e-6, "{name}");
         }
     }
 }

@@ -5,7 +5,7 @@
 //! [`Observer`].
 //!
 //! - [`RunConfig`] says everything about a run; it is read from YAML ([`RunConfig::load`]).
-//! - [`Learner`] is one optimizer step: forward, loss, backward, [`AdamW`] at the [`Schedule`]'s rate.
+//! - [`Learner`] is one optimizer step: forward, [`Loss`], backward, [`Optimizer`] at the [`Schedule`]'s rate.
 //! - [`Trainer`] runs it and leaves a [`RunFolder`] behind, with [`Checkpoint`]s that evaluation and resume need.
 //! - [`evaluate()`] gives a checkpoint's predictions, [`export()`] its weights for the published code; [`info()`] tells how
 //!   large a network is.
@@ -29,38 +29,55 @@
 mod checkpoint;
 mod config;
 mod dataset;
+mod ema;
 mod error;
 mod evaluate;
 mod export;
 mod import;
 mod info;
 mod learner;
+mod loss;
 mod observe;
 mod optim;
 mod predict;
+mod process;
 mod quickstart;
 mod reproduce;
 mod run;
 mod schedule;
+mod score;
+mod seeds;
 mod series;
 mod train;
+mod words;
 
-pub use checkpoint::{Best, Card, Checkpoint, Model, Progress, State, Tally};
-pub use config::{ConfigError, DataConfig, Freeze, Layer, OutputConfig, RunConfig, TrainConfig};
+pub use checkpoint::{
+    Best, Card, Checkpoint, Difference, How, Model, Progress, State, Tally, TensorDifference, Verified, Waiting,
+    difference, verify,
+};
+pub use config::{
+    ConfigError, DataConfig, EarlyStopping, Every, Freeze, Layer, OutputConfig, Patterns, RunConfig, SaveEvery,
+    TrainConfig, Validate,
+};
 pub use error::{Error, ErrorKind};
 pub use evaluate::{EvalSet, evaluate};
 pub use export::export;
 pub use import::import;
 pub use info::{Info, info};
 pub use learner::{Learner, Step};
+pub use loss::{ClassWeights, CrossEntropyConfig, FocalConfig, Loss, LossConfig, Targets, WeightList};
 pub use observe::{Event, Observer, Silent};
-pub use optim::{AdamW, AdamWConfig, OptimizerConfig, decays};
+pub use optim::{AdamWConfig, Gradients, Optimizer, OptimizerConfig, Parameter, SgdConfig, decays};
+pub use process::memory_of;
 pub use quickstart::quickstart;
 pub use reproduce::{Compared, Network, Order, Reproduction, Row, Target, reproduce};
-pub use run::{EpochRecord, RunFolder, StepRecord};
-pub use schedule::{CosineConfig, Schedule, ScheduleConfig};
+pub use run::{EpochRecord, RunFolder, RunSummary, Standing, StepRecord, differing_settings, read_log};
+pub use schedule::{ConstantConfig, CosineConfig, OneCycleConfig, Schedule, ScheduleConfig, StepConfig};
+pub use score::{Metric, Validation};
+pub use seeds::{SeedRun, Seeds, train_seeds};
 pub use series::{AcrossFolds, CrossValidation, FoldScores, cross_validate};
-pub use train::{Outcome, Trainer};
+pub use train::{MemoryPlan, Outcome, Plan, Trainer};
+pub use words::{duration, in_words};
 
 // What the commands pass on or show, so that they need no other crate of the project.
 pub use hemf_data::audit::{Audit, Severity};

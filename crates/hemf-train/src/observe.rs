@@ -30,11 +30,11 @@ pub enum Event<'a> {
         /// Images in all.
         total: usize,
     },
-    /// An epoch and its validation are done, and saved.
+    /// An epoch or a validation is done, and saved.
     Epoch {
         /// Its numbers.
         record: &'a EpochRecord,
-        /// Whether no earlier epoch was as good.
+        /// Whether no earlier validation was as good.
         best: bool,
     },
 }

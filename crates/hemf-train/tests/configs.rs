@@ -45,8 +45,8 @@ fn the_published_recipe_is_the_default() {
         assert_eq!(config.data.augmentation, default.data.augmentation);
     }
     let train = RunConfig::default().train;
-    let OptimizerConfig::Adamw(adamw) = train.optimizer;
-    let ScheduleConfig::Cosine(cosine) = train.schedule;
+    let OptimizerConfig::Adamw(adamw) = train.optimizer else { panic!("another optimizer") };
+    let ScheduleConfig::Cosine(cosine) = train.schedule else { panic!("another schedule") };
     assert_eq!((train.epochs, train.batch), (100, 32));
     assert_eq!((adamw.lr, adamw.weight_decay, adamw.betas, adamw.eps), (1e-4, 1e-2, [0.9, 0.999], 1e-8));
     assert_eq!((cosine.warmup_epochs, cosine.warmup_from, cosine.end), (1, 1e-3, 1e-2));
@@ -81,6 +81,12 @@ fn what_cannot_be_is_refused_with_file_key_and_what_is_allowed() {
             "train: {optimizer: {kind: adam}}",
             "x.yaml: train.optimizer.kind: unknown value \"adam\"; did you mean \"adamw\"?",
         ),
+        ("train: {ema: 1}", "x.yaml: train.ema: 1 is not from 0 up to, but not including, 1"),
+        ("train: {loss: {kind: focal, gama: 1}}", "x.yaml: train.loss.gama: unknown key; did you mean \"gamma\"?"),
+        ("train: {loss: {class_weights: {kind: list, weights: [-1]}}}", "x.yaml: train.loss.class_weights.weights: -1"),
+        ("train: {best: acuracy}", "x.yaml: train.best: unknown value \"acuracy\"; did you mean \"accuracy\"?"),
+        ("train: {schedule: {kind: step, after: [5, 5]}}", "x.yaml: train.schedule.after: [5, 5] do not rise"),
+        ("train: {early_stopping: {patience: 0}}", "x.yaml: train.early_stopping.patience: 0 is below 1"),
         ("train: {freeze: {kind: nothing, x: 1}}", "x.yaml: train.freeze.x: unknown key"),
         ("model: {preset: hemf-nan}", "x.yaml: model.preset: unknown preset; did you mean \"hemf-nano\"?"),
         ("model: {preset: hemf-nano, dimz: 3}", "x.yaml: model.dimz: unknown key; did you mean \"dims\"?"),

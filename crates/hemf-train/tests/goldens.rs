@@ -8,7 +8,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use common::{floats, goldens, json, values};
 use hemf_model::{HemfConfig, Mode, ModelConfig, ParamStore};
-use hemf_train::{AdamW, AdamWConfig, CosineConfig, Learner, Schedule, ScheduleConfig};
+use hemf_train::{AdamWConfig, CosineConfig, Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig};
 use serde_json::Value;
 
 fn schedule(config: &Value) -> Schedule {
@@ -55,7 +55,7 @@ fn decay_groups_are_the_published_ones() {
     let model = ModelConfig::preset("hemf").unwrap().with_classes(7);
     let store = ParamStore::new(0, &Device::Cpu);
     model.build(store.builder()).unwrap();
-    let optimizer = AdamW::new(AdamWConfig::default(), store.parameters());
+    let optimizer = Optimizer::new(OptimizerConfig::default(), store.parameters());
     let (mut decay, mut no_decay) = optimizer.groups();
     let (mut expected_decay, mut expected_no_decay) = (used("decay"), used("no_decay"));
     assert!(!expected_decay.is_empty());
@@ -108,8 +108,8 @@ fn trajectory(golden: &Value, tensors: &Path) {
         weight_decay: config["weight_decay"].as_f64().unwrap(),
         ..AdamWConfig::default()
     };
-    let optimizer = AdamW::new(optimizer, store.parameters());
-    let mut learner = Learner::new(network, optimizer, schedule(config), Some(f64::INFINITY));
+    let optimizer = Optimizer::new(OptimizerConfig::Adamw(optimizer), store.parameters());
+    let mut learner = Learner::new(network, Loss::default(), optimizer, schedule(config), Some(f64::INFINITY));
     let batch = |index: u64| {
         let images = tensors[&format!("input/x{index}")].clone();
         (images, tensors[&format!("input/labels{index}")].to_dtype(DType::U32).unwrap())
@@ -121,7 +121,7 @@ fn trajectory(golden: &Value, tensors: &Path) {
         let (images, labels) = batch(expected["batch"].as_u64().unwrap());
         let step = learner.step(&images, &labels, i, 0).unwrap();
         let loss = expected["loss"].as_f64().unwrap();
-        let error = (f64::from(step.loss) - loss).abs();
+        let error = (step.loss - loss).abs();
         assert!(error <= tolerance, "step {i}: loss {} for {loss}, off by {error:.2e}", step.loss);
         assert_eq!(step.hits as u64, expected["correct"].as_u64().unwrap(), "step {i}");
         assert!((learner.rate(i) / expected["lr"].as_f64().unwrap() - 1.0).abs() < 1e-12);

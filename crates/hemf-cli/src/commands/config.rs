@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hemf_train::RunConfig;
+use hemf_train::{Layer, RunConfig};
 
 use super::print;
 use crate::{
@@ -22,17 +22,19 @@ pub(crate) struct Config {
     /// Print JSON instead of YAML
     #[arg(long)]
     json: bool,
+
+    /// Print the JSON schema of configuration files, with which editors complete and check keys
+    #[arg(long, conflicts_with_all = ["file", "set", "json"])]
+    schema: bool,
 }
 
 pub(super) fn run(args: Config) -> Result<Exit, Failure> {
-    let over = args.set.layers()?;
-    let config = match &args.file {
-        Some(file) => RunConfig::load(file, &over)?,
-        None => RunConfig::from_layers(&over)?,
-    };
-    let text = match args.json {
-        true => config.to_json() + "\n",
-        false => config.to_yaml(),
+    let mut layers = args.file.as_deref().map(Layer::read_chain).transpose()?.unwrap_or_default();
+    layers.extend(args.set.layers()?);
+    let text = match (args.schema, args.json) {
+        (true, _) => format!("{:#}\n", RunConfig::schema()),
+        (_, true) => RunConfig::from_layers(&layers)?.to_json() + "\n",
+        _ => RunConfig::annotated(&layers)?,
     };
     print(&text)?;
     Ok(Exit::Ok)

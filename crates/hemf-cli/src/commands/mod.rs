@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod cv;
+pub(crate) mod diff;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod import;
@@ -10,7 +11,10 @@ pub(crate) mod info;
 pub(crate) mod parity;
 pub(crate) mod prepare;
 pub(crate) mod reproduce;
+pub(crate) mod runs;
 pub(crate) mod train;
+pub(crate) mod verify;
+pub(crate) mod watch;
 
 use std::sync::{
     Arc,
@@ -38,6 +42,10 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args, program),
         Command::Reproduce(args) => reproduce::run(args),
+        Command::Runs(args) => runs::run(args),
+        Command::Watch(args) => watch::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Info(args) => info::run(args),
         Command::Parity(args) => parity::run(args),
     }
@@ -62,7 +70,7 @@ fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
         if raised.swap(true, Ordering::Relaxed) {
             std::process::exit(Exit::Interrupted as i32);
         }
-        eprintln!("\nfinishing this step and saving; press Ctrl-C again to stop at once");
+        eprintln!("\nfinishing this step and saving; once more stops at once");
     })
     .map_err(|error| Failure::unexpected(format!("cannot listen for Ctrl-C: {error}")))?;
     Ok(stop)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hemf_train::{ConfigError, Layer, Outcome, RunConfig, RunFolder, Trainer, quickstart};
+use hemf_train::{ConfigError, Layer, Metric, Outcome, RunConfig, RunFolder, Trainer, quickstart, train_seeds};
 use serde_json::json;
 
 use super::{print, stop_on_ctrl_c};
@@ -41,6 +41,14 @@ pub(crate) struct Train {
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "epochs", "out", "set", "allow_changed"])]
     resume: Option<PathBuf>,
 
+    /// Train once with each of these seeds, and tell the mean score with its interval
+    #[arg(long, value_name = "N,N", value_delimiter = ',', conflicts_with = "resume")]
+    seeds: Vec<u64>,
+
+    /// Tell what the run would take, from a few steps of it, and stop
+    #[arg(long, conflicts_with_all = ["resume", "seeds"])]
+    plan: bool,
+
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -69,12 +77,32 @@ impl Train {
 
 pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
     let mut progress = Progress::new();
-    let mut trainer = match (&args.resume, &args.config) {
-        (Some(run), _) => Trainer::resume(RunFolder::open(run)?, args.data.as_deref(), &mut progress)?,
-        (None, Some(file)) => Trainer::start(RunConfig::load(file, &args.layers()?)?, &mut progress)?,
-        (None, None) => Trainer::start(quickstart(&args.layers()?, &mut progress)?, &mut progress)?,
-    };
     let stop = stop_on_ctrl_c()?;
+    let mut trainer = match &args.resume {
+        Some(run) => Trainer::resume(RunFolder::open(run)?, args.data.as_deref(), &mut progress)?,
+        None => {
+            let config = match &args.config {
+                Some(file) => RunConfig::load(file, &args.layers()?)?,
+                None => quickstart(&args.layers()?, &mut progress)?,
+            };
+            if args.plan {
+                let plan = Trainer::plan(config, &mut progress, &stop)?;
+                print(&if args.json { format!("{}\n", json!(plan)) } else { plan.to_text() })?;
+                return Ok(Exit::Ok);
+            }
+            if !args.seeds.is_empty() {
+                let result = train_seeds(&config, &args.seeds, &mut progress, &stop);
+                progress.finish();
+                let Some(seeds) = result? else {
+                    eprintln!("stopped and saved; the same command goes on");
+                    return Ok(Exit::Interrupted);
+                };
+                print(&if args.json { format!("{}\n", json!(seeds)) } else { seeds.to_text() })?;
+                return Ok(Exit::Ok);
+            }
+            Trainer::start(config, &mut progress)?
+        }
+    };
     let outcome = trainer.run(&mut progress, &stop);
     progress.finish();
 
@@ -91,8 +119,15 @@ pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
                 });
                 print(&format!("{result}\n"))?;
             } else if let Some(best) = reached.best {
+                let score = match trainer.config().train.best {
+                    Metric::Accuracy => String::new(),
+                    metric => format!("{} {:.4}, ", metric.name(), best.score),
+                };
                 let accuracy = best.accuracy * 100.0;
-                print(&format!("best validation accuracy {accuracy:.2} % (epoch {}), in {folder}\n", best.epoch))?;
+                print(&format!(
+                    "best validation {score}accuracy {accuracy:.2} % (epoch {}), in {folder}\n",
+                    best.epoch
+                ))?;
             }
             eprintln!("next: {program} eval {folder}");
             Ok(Exit::Ok)

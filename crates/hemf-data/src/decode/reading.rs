@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{decode_bytes, read};
 use crate::{Error, Raster};
 
 /// How files are read. The default is what the published pipeline does.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reading {
     /// Turns and mirrors pictures as their EXIF orientation says. Pillow, and so the published

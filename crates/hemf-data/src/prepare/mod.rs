@@ -5,6 +5,7 @@ mod lay_out;
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::scan::{self, ClassFiles, Metadata, Scan};
@@ -14,7 +15,7 @@ pub(crate) use inspect::inspect;
 pub use lay_out::Placing;
 
 /// How to prepare a data folder. The folder is only read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Prepare {
     /// How the images are split.
@@ -38,7 +39,7 @@ pub struct Prepare {
 }
 
 /// What becomes of images that cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unreadable {
     /// All of them are listed in an error.

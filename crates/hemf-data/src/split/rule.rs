@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::counts::{assign, assign_folds, published_counts, stratified_counts};
@@ -12,7 +13,7 @@ use crate::{Error, PythonRandom};
 ///
 /// The rules without groups shuffle each class's list in turn with one [`PythonRandom`], as the published
 /// script does, then cut it: training from the front, test from the back, validation between.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Rule {
     /// ISIC2018 task 3 as published: 60 % training, 30 % test, classes in the order of [`ISIC2018`].

@@ -13,8 +13,8 @@ const DOTS: usize = 30;
 /// Scores of one epoch of training.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EpochScores {
-    /// Number of the epoch.
-    pub epoch: usize,
+    /// Number of the epoch; a fraction within one.
+    pub epoch: f64,
     /// Mean loss over the training samples.
     pub train_loss: f64,
     /// Accuracy on the training samples, 0 to 1.
@@ -36,7 +36,7 @@ struct Series {
 pub fn learning_curves(epochs: &[EpochScores]) -> Picture {
     let best = epochs
         .iter()
-        .filter_map(|scores| Some((scores.epoch as f64, finite(scores.validation_accuracy?)?)))
+        .filter_map(|scores| Some((scores.epoch, finite(scores.validation_accuracy?)?)))
         .reduce(|best, next| if next.1 > best.1 { next } else { best });
     let detail = match best {
         Some((epoch, accuracy)) => format!("best validation accuracy {accuracy:.4} in epoch {epoch}"),
@@ -54,7 +54,7 @@ pub fn learning_curves(epochs: &[EpochScores]) -> Picture {
 
     let series = |colour, score: &dyn Fn(&EpochScores) -> Option<f64>| Series {
         colour,
-        points: epochs.iter().filter_map(|scores| Some((scores.epoch as f64, finite(score(scores)?)?))).collect(),
+        points: epochs.iter().filter_map(|scores| Some((scores.epoch, finite(score(scores)?)?))).collect(),
     };
     let loss = [series(BLUE, &|scores| Some(scores.train_loss)), series(VERMILLION, &|scores| scores.validation_loss)];
     let accuracy =
@@ -74,7 +74,7 @@ fn finite(value: f64) -> Option<f64> {
 
 /// First and last epoch, never equal.
 fn epoch_range(epochs: &[EpochScores]) -> (f64, f64) {
-    let numbers = || epochs.iter().map(|scores| scores.epoch as f64);
+    let numbers = || epochs.iter().map(|scores| scores.epoch);
     let first = numbers().reduce(f64::min).unwrap_or(0.0);
     let last = numbers().reduce(f64::max).unwrap_or(1.0);
     (first, last.max(first + 1.0))
@@ -144,7 +144,7 @@ fn draw_legend(picture: &mut Picture, mut left: f64, best: bool) {
 mod tests {
     use super::*;
 
-    fn epoch(epoch: usize, loss: f64, accuracy: f64) -> EpochScores {
+    fn epoch(epoch: f64, loss: f64, accuracy: f64) -> EpochScores {
         EpochScores {
             epoch,
             train_loss: loss,
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_first_of_the_best_epochs_is_told() {
-        let epochs = [epoch(1, 0.7, 0.5), epoch(2, 0.4, 0.9), epoch(3, 0.3, 0.9)];
+        let epochs = [epoch(1.0, 0.7, 0.5), epoch(2.0, 0.4, 0.9), epoch(3.0, 0.3, 0.9)];
         let picture = learning_curves(&epochs);
         assert!(picture.svg().contains("best validation accuracy 0.9000 in epoch 2"));
     }
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn odd_runs_are_drawn() {
         let without = EpochScores { train_loss: f64::NAN, ..Default::default() };
-        for epochs in [&[][..], &[without][..], &[epoch(1, 0.0, 1.0)][..]] {
+        for epochs in [&[][..], &[without][..], &[epoch(1.0, 0.0, 1.0)][..]] {
             let svg = learning_curves(epochs).svg();
             assert!(!svg.contains("NaN") && !svg.contains("inf"));
         }

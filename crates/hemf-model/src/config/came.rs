@@ -1,9 +1,10 @@
 use super::{checked_classes, checked_common, checked_rate};
 use crate::Error;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Sizes of [`Came`](crate::Came). The default is the published network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CameConfig {
     /// Classes; none means as many as the data set has.

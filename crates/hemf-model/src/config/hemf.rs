@@ -1,5 +1,6 @@
 use super::{checked_classes, checked_common, checked_rate};
 use crate::Error;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Sizes of [`Hemf`](crate::Hemf), and which of its parts it has. The default is the published network; the settings of
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// | S5 | both | no | yes | irmlp |
 /// | S6 | both | yes | yes | irmlp |
 /// | S7 | both | yes | yes | sirmlp |
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HemfConfig {
     /// Classes; none means as many as the data set has.
@@ -47,7 +48,7 @@ pub struct HemfConfig {
 }
 
 /// Which branches of HEMF read the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Branches {
     /// ELF and EGF blocks side by side, fused stage by stage.
@@ -59,7 +60,7 @@ pub enum Branches {
 }
 
 /// The MLP at the end of HEMF's fusion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mlp {
     /// Inverted residual, squeezed first: the published one.

@@ -8,10 +8,11 @@ pub use hemf::{Branches, HemfConfig, Mlp};
 
 use crate::{Came, Classifier, Error, Hemf};
 use candle_nn::VarBuilder;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A network and its sizes, by `kind`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ModelConfig {
     /// The network of the paper.

@@ -2,7 +2,8 @@
 //!
 //! The new folder is written beside the old one under another name, synced, and renamed into its place. A
 //! process that is killed at any moment leaves a whole folder behind: the old one or the new one. Between
-//! the two renames the old one stands under its `.old` name, where [`current`] finds it.
+//! the two renames the old one stands under its `.old` name, where [`current`] finds it, or under the name
+//! that it is kept by.
 
 use std::{
     ffi::OsString,
@@ -19,13 +20,14 @@ pub(crate) const CHECKSUMS: &str = "checksums.b3";
 /// Writes one file's content.
 pub(crate) type Content<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
 
-/// Replaces `folder` by one that holds `files` and their checksums.
+/// Replaces `folder` by one that holds `files` and their checksums. The one before is kept as `previous`, if that is
+/// given, in place of what is there.
 ///
 /// # Errors
 /// [`Error::Write`] when anything cannot be written; `folder` is then as it was.
-pub(crate) fn replace(folder: &Path, files: &[(&str, Content<'_>)]) -> Result<(), Error> {
+pub(crate) fn replace(folder: &Path, previous: Option<&Path>, files: &[(&str, Content<'_>)]) -> Result<(), Error> {
     let new = sibling(folder, ".new");
-    let result = write_all(&new, files).and_then(|()| put_in_place(&new, folder));
+    let result = write_all(&new, files).and_then(|()| put_in_place(&new, folder, previous));
     result.map_err(|source| {
         let _ = fs::remove_dir_all(&new); // what is left of it helps nobody
         Error::Write { path: folder.to_path_buf(), source }
@@ -38,6 +40,33 @@ pub(crate) fn current(folder: &Path) -> PathBuf {
     if !folder.exists() && old.exists() { old } else { folder.to_path_buf() }
 }
 
+/// Clears what a killed process left in `parent`: folders begun, and folders replaced.
+///
+/// # Errors
+/// [`Error::Write`] when something cannot be removed.
+pub(crate) fn tidy(parent: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let Some(name) = name.to_str().and_then(|name| name.strip_prefix('.')) else { continue };
+        if name.ends_with(".new") {
+            fs::remove_dir_all(&path).map_err(Error::write(&path))?;
+        } else if let Some(name) = name.strip_suffix(".old") {
+            let folder = parent.join(name);
+            let tidied = if folder.exists() { fs::remove_dir_all(&path) } else { fs::rename(&path, &folder) };
+            tidied.map_err(Error::write(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of `folder` that have a checksum.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>, Error> {
+    Ok(sums(folder)?.into_iter().map(|(name, _)| name).collect())
+}
+
 /// The bytes of `folder/name`, whose checksum must agree.
 ///
 /// # Errors
@@ -45,14 +74,9 @@ pub(crate) fn current(folder: &Path) -> PathBuf {
 /// content is not what was written.
 pub(crate) fn read(folder: &Path, name: &str) -> Result<Vec<u8>, Error> {
     let path = folder.join(name);
-    let sums = fs::read_to_string(folder.join(CHECKSUMS)).map_err(|error| Error::Checkpoint {
-        path: folder.to_path_buf(),
-        what: format!("is no checkpoint of this program: {CHECKSUMS}: {error}"),
-    })?;
-    let expected = sums
-        .lines()
-        .filter_map(|line| line.split_once("  "))
-        .find_map(|(sum, file)| (file == name).then_some(sum))
+    let expected = sums(folder)?
+        .into_iter()
+        .find_map(|(file, sum)| (file == name).then_some(sum))
         .ok_or_else(|| Error::Checkpoint { path: folder.to_path_buf(), what: format!("holds no {name}") })?;
     let bytes = fs::read(&path)
         .map_err(|error| Error::Checkpoint { path: path.clone(), what: format!("cannot be read: {error}") })?;
@@ -99,6 +123,16 @@ pub(crate) fn added(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, Error>
     }
 }
 
+/// Names and checksums as listed in `folder`.
+fn sums(folder: &Path) -> Result<Vec<(String, String)>, Error> {
+    let text = fs::read_to_string(folder.join(CHECKSUMS)).map_err(|error| Error::Checkpoint {
+        path: folder.to_path_buf(),
+        what: format!("is no checkpoint of this program: {CHECKSUMS}: {error}"),
+    })?;
+    let pair = |line: &str| line.split_once("  ").map(|(sum, name)| (name.to_owned(), sum.to_owned()));
+    Ok(text.lines().filter_map(pair).collect())
+}
+
 fn write_all(folder: &Path, files: &[(&str, Content<'_>)]) -> io::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?; // left by a process that was killed
@@ -113,8 +147,8 @@ fn write_all(folder: &Path, files: &[(&str, Content<'_>)]) -> io::Result<()> {
     sync_folder(folder)
 }
 
-fn put_in_place(new: &Path, folder: &Path) -> io::Result<()> {
-    let old = sibling(folder, ".old");
+fn put_in_place(new: &Path, folder: &Path, previous: Option<&Path>) -> io::Result<()> {
+    let old = previous.map_or_else(|| sibling(folder, ".old"), Path::to_path_buf);
     if folder.exists() {
         if old.exists() {
             fs::remove_dir_all(&old)?;
@@ -126,7 +160,7 @@ fn put_in_place(new: &Path, folder: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent)?,
         _ => sync_folder(Path::new("."))?, // a bare name lies in the working folder
     }
-    if old.exists() {
+    if previous.is_none() && old.exists() {
         fs::remove_dir_all(&old)?;
     }
     Ok(())
@@ -179,7 +213,7 @@ mod tests {
     use super::*;
 
     fn save(folder: &Path, text: &str) -> Result<(), Error> {
-        replace(folder, &[("a", &|out| out.write_all(text.as_bytes()))])
+        replace(folder, None, &[("a", &|out| out.write_all(text.as_bytes()))])
     }
 
     #[test]
@@ -201,7 +235,7 @@ mod tests {
             out.write_all(b"begun")?;
             Err(io::Error::from(io::ErrorKind::StorageFull))
         };
-        let error = replace(&folder, &[("a", &full)]).unwrap_err();
+        let error = replace(&folder, None, &[("a", &full)]).unwrap_err();
         assert!(matches!(error, Error::Write { .. }), "{error}");
         assert_eq!(read(&folder, "a").unwrap(), b"one");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
@@ -234,6 +268,33 @@ mod tests {
         assert!(matches!(added(&folder, "note"), Err(Error::Integrity { .. })));
         save(&folder, "two").unwrap(); // new weights: what was said about the old ones is gone
         assert_eq!(added(&folder, "note").unwrap(), None);
+    }
+
+    #[test]
+    fn the_one_before_is_kept_where_that_is_wanted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, previous) = (dir.path().join("last"), dir.path().join("previous"));
+        for text in ["one", "two", "three"] {
+            replace(&folder, Some(&previous), &[("a", &|out| out.write_all(text.as_bytes()))]).unwrap();
+        }
+        assert_eq!((read(&folder, "a").unwrap(), read(&previous, "a").unwrap()), (b"three".to_vec(), b"two".to_vec()));
+        assert_eq!(names(&folder).unwrap(), ["a"]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_cleared() {
+        let dir = tempfile::tempdir().unwrap();
+        let (best, last) = (dir.path().join("best"), dir.path().join("last"));
+        save(&best, "one").unwrap();
+        fs::rename(&best, sibling(&best, ".old")).unwrap();
+        save(&last, "two").unwrap();
+        fs::create_dir(sibling(&last, ".new")).unwrap();
+        fs::create_dir(sibling(&last, ".old")).unwrap();
+        tidy(dir.path()).unwrap();
+        assert_eq!((read(&best, "a").unwrap(), read(&last, "a").unwrap()), (b"one".to_vec(), b"two".to_vec()));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        tidy(&dir.path().join("nowhere")).unwrap();
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! | file | content |
 //! | --- | --- |
 //! | `model.safetensors` | parameters and running statistics under their published names and in PyTorch's shapes; in the header's `hemf` entry, as JSON, the [`Card`] |
-//! | `state.safetensors` | the optimizer's moments; in the header's `hemf` entry the [`Progress`]; absent from `best` |
+//! | `state.safetensors` | the optimizer's moments, and under `ema.NAME` the mean of the weights; in the header's `hemf` entry the [`Progress`]; absent from `best` |
 //! | `checksums.b3` | blake3 sums of both, as `b3sum --check` reads them |
 //!
 //! Evaluation adds what it learnt about the model ([`Checkpoint::add`]): `calibration.json`, `inputs.json`.
@@ -22,8 +22,15 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Error, RunConfig, RunFolder};
 
-mod folder;
+mod diff;
+pub(crate) mod folder;
+mod progress;
 mod tensors;
+mod verify;
+
+pub use diff::{Difference, How, TensorDifference, difference};
+pub use progress::{Best, Progress, Tally, Waiting};
+pub use verify::{Verified, verify};
 
 const MODEL: &str = "model.safetensors";
 const STATE: &str = "state.safetensors";
@@ -45,60 +52,6 @@ pub struct Card {
     pub validation_accuracy: Option<f64>,
 }
 
-/// Where a run stands.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Optimizer steps done.
-    pub step: usize,
-    /// Epochs completed.
-    pub epoch: usize,
-    /// Batches done of the epoch under way.
-    pub batch: usize,
-    /// Sums over the epoch under way.
-    pub tally: Tally,
-    /// The best epoch so far.
-    pub best: Option<Best>,
-}
-
-/// Sums that give the mean loss and the accuracy of the images seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Sum of the images' losses.
-    pub loss: f64,
-    /// Images classified correctly.
-    pub correct: usize,
-    /// Images seen.
-    pub seen: usize,
-}
-
-/// The best validation accuracy of a run and the epoch (from 1) that first reached it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Best {
-    /// Share of validation images classified correctly.
-    pub accuracy: f64,
-    /// Epoch, from 1.
-    pub epoch: usize,
-}
-
-impl Tally {
-    /// Adds a batch with this mean loss.
-    pub fn add(&mut self, mean_loss: f64, correct: usize, seen: usize) {
-        self.loss += mean_loss * seen as f64;
-        self.correct += correct;
-        self.seen += seen;
-    }
-
-    /// Mean loss per image; 0 before the first.
-    pub fn mean_loss(&self) -> f64 {
-        self.loss / self.seen.max(1) as f64
-    }
-
-    /// Share of images classified correctly; 0 before the first.
-    pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.seen.max(1) as f64
-    }
-}
-
 /// A trained model as stored.
 #[derive(Debug)]
 pub struct Model {
@@ -113,8 +66,8 @@ pub struct Model {
 pub struct State {
     /// Where the run stands.
     pub progress: Progress,
-    /// [`AdamW::state`](crate::AdamW::state).
-    pub optimizer: HashMap<String, Tensor>,
+    /// [`Optimizer::state`](crate::Optimizer::state), and the mean of the weights under `ema.NAME`.
+    pub tensors: HashMap<String, Tensor>,
 }
 
 /// A checkpoint folder, read or to be written.
@@ -148,6 +101,11 @@ impl Checkpoint {
             })
     }
 
+    /// Whether anything stands here.
+    pub fn exists(&self) -> bool {
+        folder::current(&self.0).exists()
+    }
+
     /// Whether `path` is the `model.safetensors` of a checkpoint, whose sum can be checked.
     pub(crate) fn is_model_of_one(path: &Path) -> bool {
         path.file_name().is_some_and(|name| name == MODEL) && folder_of(path).join(folder::CHECKSUMS).is_file()
@@ -165,8 +123,8 @@ impl Checkpoint {
 
     /// Writes the checkpoint in place of the one that was there.
     ///
-    /// `state` is where the run stands and [`AdamW::state`](crate::AdamW::state); without it the checkpoint
-    /// can be used but not resumed.
+    /// `state` is where the run stands and what a resume needs ([`State`]); without it the checkpoint can be used but
+    /// not resumed.
     ///
     /// # Errors
     /// [`Error::Write`]; what was there before is then untouched.
@@ -176,14 +134,35 @@ impl Checkpoint {
         tensors: &[(String, Tensor)],
         state: Option<(&Progress, &[(String, Tensor)])>,
     ) -> Result<(), Error> {
+        self.write(card, tensors, state, None)
+    }
+
+    /// As [`Checkpoint::save`]; the checkpoint that was there becomes `previous`, in place of what that was.
+    pub(crate) fn save_after(
+        &self,
+        previous: &Checkpoint,
+        card: &Card,
+        tensors: &[(String, Tensor)],
+        state: (&Progress, &[(String, Tensor)]),
+    ) -> Result<(), Error> {
+        self.write(card, tensors, Some(state), Some(previous.path()))
+    }
+
+    fn write(
+        &self,
+        card: &Card,
+        tensors: &[(String, Tensor)],
+        state: Option<(&Progress, &[(String, Tensor)])>,
+        previous: Option<&Path>,
+    ) -> Result<(), Error> {
         let card = to_json(card, &self.0)?;
         let model: folder::Content<'_> = &|out| tensors::write(out, tensors, &card);
         let Some((progress, moments)) = state else {
-            return folder::replace(&self.0, &[(MODEL, model)]);
+            return folder::replace(&self.0, previous, &[(MODEL, model)]);
         };
         let progress = to_json(progress, &self.0)?;
         let state: folder::Content<'_> = &|out| tensors::write(out, moments, &progress);
-        folder::replace(&self.0, &[(MODEL, model), (STATE, state)])
+        folder::replace(&self.0, previous, &[(MODEL, model), (STATE, state)])
     }
 
     /// Loads the model.
@@ -201,8 +180,8 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::model`].
     pub fn state(&self) -> Result<State, Error> {
-        let (progress, optimizer) = self.part(STATE)?;
-        Ok(State { progress, optimizer })
+        let (progress, tensors) = self.part(STATE)?;
+        Ok(State { progress, tensors })
     }
 
     /// Adds something that was learnt about this model, as JSON in `name`, with its checksum; replaces what had the name.

@@ -1,7 +1,11 @@
 //! Values that have the right type and still cannot be.
 
-use super::RunConfig;
-use crate::{optim::OptimizerConfig, schedule::ScheduleConfig};
+use super::{Every, RunConfig, SaveEvery, Validate};
+use crate::{
+    loss::ClassWeights,
+    optim::{AdamWConfig, OptimizerConfig},
+    schedule::ScheduleConfig,
+};
 
 /// A key's path and what is wrong with its value.
 type Refusal = (String, String);
@@ -51,18 +55,73 @@ impl RunConfig {
         at_least_one("train.epochs", train.epochs)?;
         at_most("train.epochs", train.epochs, 100_000)?;
         at_least_one("train.batch", train.batch)?;
-        let OptimizerConfig::Adamw(adamw) = &train.optimizer;
-        positive("train.optimizer.lr", adamw.lr)?;
-        positive("train.optimizer.eps", adamw.eps)?;
-        not_negative("train.optimizer.weight_decay", adamw.weight_decay)?;
-        let betas = adamw.betas;
-        ensure(betas.iter().all(|beta| (0.0..1.0).contains(beta)), "train.optimizer.betas", || {
-            format!("{betas:?} are not both from 0 up to, but not including, 1")
-        })?;
-        let ScheduleConfig::Cosine(cosine) = &train.schedule;
-        positive("train.schedule.warmup_from", cosine.warmup_from)?;
-        not_negative("train.schedule.end", cosine.end)?;
-        train.clip_norm.map_or(Ok(()), |norm| positive("train.clip_norm", norm))
+        at_least_one("train.accumulate", train.accumulate)?;
+        at_most("train.accumulate", train.accumulate, 100_000)?;
+        at_least_one("train.keep", train.keep)?;
+        train.clip_norm.map_or(Ok(()), |norm| positive("train.clip_norm", norm))?;
+        train.ema.map_or(Ok(()), |decay| share("train.ema", decay))?;
+        positive("train.layer_decay", train.layer_decay)?;
+        ensure(train.layer_decay <= 1.0, "train.layer_decay", || format!("{} is above 1", train.layer_decay))?;
+        let (Validate::Epochs(Every { every }) | Validate::Steps(Every { every })) = train.validate;
+        at_least_one("train.validate.every", every)?;
+        if let SaveEvery::Steps(Every { every }) | SaveEvery::Minutes(Every { every }) = train.checkpoint {
+            at_least_one("train.checkpoint.every", every)?;
+        }
+        if let Some(stopping) = train.early_stopping {
+            at_least_one("train.early_stopping.patience", stopping.patience)?;
+            not_negative("train.early_stopping.min_gain", stopping.min_gain)?;
+        }
+        self.check_loss()?;
+        self.check_optimizer()?;
+        self.check_schedule()
+    }
+
+    fn check_loss(&self) -> Result<(), Refusal> {
+        let loss = &self.train.loss;
+        share("train.loss.label_smoothing", loss.label_smoothing())?;
+        not_negative("train.loss.gamma", loss.gamma())?;
+        let ClassWeights::List(list) = loss.class_weights() else { return Ok(()) };
+        let key = "train.loss.class_weights.weights";
+        list.weights.iter().try_for_each(|&weight| not_negative(key, weight))?;
+        ensure(list.weights.iter().any(|&weight| weight > 0.0), key, || "no weight is above 0".to_owned())
+    }
+
+    fn check_optimizer(&self) -> Result<(), Refusal> {
+        let optimizer = &self.train.optimizer;
+        positive("train.optimizer.lr", optimizer.lr())?;
+        not_negative("train.optimizer.weight_decay", optimizer.weight_decay())?;
+        match optimizer {
+            OptimizerConfig::Adamw(AdamWConfig { eps, betas, .. }) => {
+                positive("train.optimizer.eps", *eps)?;
+                ensure(betas.iter().all(|beta| (0.0..1.0).contains(beta)), "train.optimizer.betas", || {
+                    format!("{betas:?} are not both from 0 up to, but not including, 1")
+                })
+            }
+            OptimizerConfig::Sgd(sgd) => share("train.optimizer.momentum", sgd.momentum),
+        }
+    }
+
+    fn check_schedule(&self) -> Result<(), Refusal> {
+        match &self.train.schedule {
+            ScheduleConfig::Cosine(cosine) => {
+                positive("train.schedule.warmup_from", cosine.warmup_from)?;
+                not_negative("train.schedule.end", cosine.end)
+            }
+            ScheduleConfig::Constant(constant) => positive("train.schedule.warmup_from", constant.warmup_from),
+            ScheduleConfig::Step(step) => {
+                positive("train.schedule.warmup_from", step.warmup_from)?;
+                positive("train.schedule.factor", step.factor)?;
+                ensure(step.after.is_sorted_by(|a, b| a < b), "train.schedule.after", || {
+                    format!("{:?} do not rise", step.after)
+                })
+            }
+            ScheduleConfig::OneCycle(cycle) => {
+                positive("train.schedule.from", cycle.from)?;
+                not_negative("train.schedule.end", cycle.end)?;
+                positive("train.schedule.rise", cycle.rise)?;
+                share("train.schedule.rise", cycle.rise)
+            }
+        }
     }
 }
 
@@ -84,4 +143,8 @@ fn positive(key: &str, value: f64) -> Result<(), Refusal> {
 
 fn not_negative(key: &str, value: f64) -> Result<(), Refusal> {
     ensure(value >= 0.0 && value.is_finite(), key, || format!("{value} is not a number from 0"))
+}
+
+fn share(key: &str, value: f64) -> Result<(), Refusal> {
+    ensure((0.0..1.0).contains(&value), key, || format!("{value} is not from 0 up to, but not including, 1"))
 }

@@ -91,16 +91,25 @@ impl Layer {
         Self::set(&source, path, value)
     }
 
+    /// The file or flag that it was read from.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The preset that it names.
+    pub(super) fn preset(&self) -> Option<&str> {
+        self.tree.get("model")?.get("preset")?.as_str()
+    }
+
+    /// The value that it has at `path`.
+    pub(super) fn value(&self, path: &[String]) -> Option<&Value> {
+        let (last, above) = path.split_last()?;
+        let place = above.iter().try_fold(&self.tree, |here, key| here.get(key.as_str())?.as_mapping())?;
+        place.get(last.as_str())
+    }
+
     fn holds(&self, path: &[String]) -> bool {
-        let mut here = Some(&self.tree);
-        for (i, key) in path.iter().enumerate() {
-            match here.and_then(|tree| tree.get(key.as_str())) {
-                Some(Value::Mapping(inner)) => here = Some(inner),
-                Some(_) => return i + 1 == path.len(),
-                None => return false,
-            }
-        }
-        true
+        self.value(path).is_some()
     }
 }
 

@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 
 use hemf_data::{Augmentation, Prepare, Preprocessing};
 use hemf_model::{HemfConfig, ModelConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_yaml::{Mapping, Value};
 
 mod check;
 mod layers;
+mod origins;
+mod recipe;
+mod schema;
 mod typed;
 
 pub use layers::Layer;
-
-use crate::{optim::OptimizerConfig, schedule::ScheduleConfig};
+pub use recipe::{EarlyStopping, Every, Freeze, Patterns, SaveEvery, TrainConfig, Validate};
 
 /// A configuration that cannot be used: `FILE: KEY: what is wrong and what is allowed`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -39,7 +42,7 @@ impl ConfigError {
 }
 
 /// Everything that decides what a run does. The default is the published recipe (`docs/paper-to-code.md`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
     /// The network.
@@ -53,7 +56,7 @@ pub struct RunConfig {
 }
 
 /// The images and how they become batches.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
     /// A manifest, or a folder of images; relative paths start at the working folder.
@@ -70,41 +73,8 @@ pub struct DataConfig {
     pub workers: usize,
 }
 
-/// How the network is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainConfig {
-    /// Decides initial values, the order of the samples, their augmentation and drop path.
-    pub seed: u64,
-    /// Passes over the training images.
-    pub epochs: usize,
-    /// Images per step.
-    pub batch: usize,
-    /// How parameters follow their gradients.
-    pub optimizer: OptimizerConfig,
-    /// How the learning rate moves over the run.
-    pub schedule: ScheduleConfig,
-    /// Largest norm of all gradients together; longer ones are scaled down to it. None: no limit.
-    pub clip_norm: Option<f64>,
-    /// Weights to start from: a checkpoint or run folder of ours, or a published `.safetensors` or `.pth` file.
-    pub init: Option<PathBuf>,
-    /// Parameters that keep their values.
-    pub freeze: Freeze,
-}
-
-/// Which parameters keep their values in training. Running statistics of batch norm move on all the same,
-/// as in the published code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Freeze {
-    /// None: everything is trained.
-    Nothing {},
-    /// All but the last linear layer.
-    AllButHead {},
-}
-
 /// Where results go.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutputConfig {
     /// The folder that run folders are made in.
@@ -133,21 +103,6 @@ impl Default for DataConfig {
             preprocessing: Preprocessing::default(),
             augmentation: Augmentation::default(),
             workers: 2,
-        }
-    }
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            epochs: 100,
-            batch: 32,
-            optimizer: OptimizerConfig::default(),
-            schedule: ScheduleConfig::default(),
-            clip_norm: None,
-            init: None,
-            freeze: Freeze::Nothing {},
         }
     }
 }
@@ -183,6 +138,15 @@ impl RunConfig {
             ConfigError::new(source, &key, message)
         })?;
         Ok(config)
+    }
+
+    /// Whether a run of this configuration is one of `asked`: they are equal, but that a run knows its classes.
+    pub(crate) fn is_run_of(&self, asked: &Self) -> bool {
+        let mut asked = asked.clone();
+        if let (None, Some(classes)) = (asked.model.classes(), self.model.classes()) {
+            asked.model = asked.model.with_classes(classes);
+        }
+        *self == asked
     }
 
     /// The whole configuration as YAML, every default written out.

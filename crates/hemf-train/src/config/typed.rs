@@ -18,7 +18,8 @@ pub(super) fn typed<T: DeserializeOwned>(tree: Mapping, layers: &[Layer]) -> Res
     parse(tree.clone()).map_err(|error| {
         let fails = |tree: Mapping| parse(tree).err();
         let (mut path, found) = culprit(&tree, &[], &fails);
-        let message = explain(&found.unwrap_or(error).to_string(), &mut path);
+        let variants = mapping_at(&tree, &path).is_some();
+        let message = explain(&found.unwrap_or(error).to_string(), &mut path, variants);
         let source = origin(layers, &path).unwrap_or("configuration");
         ConfigError::new(source, &path.join("."), message)
     })
@@ -72,8 +73,9 @@ fn with_kinds(root: &Mapping, path: &[String], leaf: Value) -> Mapping {
     tree
 }
 
-/// Says serde's message in the words of a configuration file; completes `path` where serde names the key.
-fn explain(message: &str, path: &mut Vec<String>) -> String {
+/// Says serde's message in the words of a configuration file; completes `path`, which is a mapping with a `kind` or not,
+/// where serde names the key.
+fn explain(message: &str, path: &mut Vec<String>, mapping: bool) -> String {
     // "unknown field `x`, expected one of `a`, `b`", "unknown variant `x`, expected `a`"
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     if let (true, [wrong, allowed @ ..]) = (message.contains("unknown field `"), &quoted[..]) {
@@ -83,7 +85,7 @@ fn explain(message: &str, path: &mut Vec<String>) -> String {
         return unknown("key", wrong, allowed);
     }
     if let (true, [wrong, allowed @ ..]) = (message.contains("unknown variant `"), &quoted[..]) {
-        if path.last().map(String::as_str) != Some("kind") {
+        if mapping {
             path.push("kind".to_owned());
         }
         return unknown(&format!("value {wrong:?}"), wrong, allowed);
@@ -175,6 +177,15 @@ mod tests {
         epochs: usize,
         widths: [usize; 2],
         rate: f64,
+        best: Word,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, Default)]
+    #[serde(rename_all = "kebab-case")]
+    enum Word {
+        #[default]
+        Accuracy,
+        MacroAuc,
     }
 
     fn message(text: &str) -> String {
@@ -188,17 +199,21 @@ mod tests {
         let cases = [
             (
                 "train: {epocs: 1}",
-                "run.yaml: train.epocs: unknown key; did you mean \"epochs\"? Allowed: epochs, widths, rate",
+                "run.yaml: train.epocs: unknown key; did you mean \"epochs\"? Allowed: epochs, widths, rate, best",
             ),
             ("modle: {}", "run.yaml: modle: unknown key; did you mean \"model\"? Allowed: model, train"),
             (
                 "model: {kind: wide, epocs: 1}",
-                "run.yaml: model.epocs: unknown key; did you mean \"epochs\"? Allowed: epochs, widths, rate",
+                "run.yaml: model.epocs: unknown key; did you mean \"epochs\"? Allowed: epochs, widths, rate, best",
             ),
             ("model: {kind: bare, x: 1}", "run.yaml: model.x: unknown key. Allowed: "),
             (
                 "model: {kind: wid}",
                 "run.yaml: model.kind: unknown value \"wid\"; did you mean \"wide\"? Allowed: wide, bare",
+            ),
+            (
+                "train: {best: macro-au}",
+                "run.yaml: train.best: unknown value \"macro-au\"; did you mean \"macro-auc\"? Allowed: accuracy, macro-auc",
             ),
             (
                 "train: {epochs: -1}",

@@ -1,4 +1,4 @@
-//! The element-wise arithmetic of AdamW on the CPU, in place and in parallel.
+//! The element-wise arithmetic of the optimizers on the CPU, in place and in parallel.
 //!
 //! Each element is computed alone and sums run over fixed chunks, so the number of threads changes no bit.
 
@@ -8,9 +8,9 @@ use rayon::prelude::*;
 /// Elements per piece of parallel work: large enough to pay for the hand-over, small enough to share out.
 const CHUNK: usize = 1 << 14;
 
-/// `m <- m + (g - m) * share`
-pub(super) struct FirstMoment {
-    pub(super) share: f32,
+/// `m <- m + (g - m) * share`: a running mean.
+pub(crate) struct Towards {
+    pub(crate) share: f32,
 }
 
 /// `v <- v * keep + g^2 * share`
@@ -20,16 +20,34 @@ pub(super) struct SecondMoment {
 }
 
 /// `p <- p * shrink - step * m / (sqrt(v) / root_correction + eps)`
-pub(super) struct Walk {
+pub(super) struct AdamWalk {
     pub(super) shrink: f32,
     pub(super) step: f32,
     pub(super) root_correction: f32,
     pub(super) eps: f32,
 }
 
-impl InplaceOp2 for FirstMoment {
+/// `m <- keep * m + (g + decay * p)`
+pub(super) struct Momentum {
+    pub(super) keep: f32,
+    pub(super) decay: f32,
+}
+
+/// `p <- p - lr * m`
+pub(super) struct Descend {
+    pub(super) lr: f32,
+}
+
+/// `p <- p - lr * (g + decay * p + keep * m)`
+pub(super) struct Nesterov {
+    pub(super) lr: f32,
+    pub(super) keep: f32,
+    pub(super) decay: f32,
+}
+
+impl InplaceOp2 for Towards {
     fn name(&self) -> &'static str {
-        "adamw-first-moment"
+        "running-mean"
     }
 
     fn cpu_fwd(&self, m: &mut CpuStorage, m_layout: &Layout, g: &CpuStorage, g_layout: &Layout) -> Result<()> {
@@ -55,7 +73,7 @@ impl InplaceOp2 for SecondMoment {
     }
 }
 
-impl InplaceOp3 for Walk {
+impl InplaceOp3 for AdamWalk {
     fn name(&self) -> &'static str {
         "adamw-walk"
     }
@@ -69,13 +87,64 @@ impl InplaceOp3 for Walk {
         v: &CpuStorage,
         v_layout: &Layout,
     ) -> Result<()> {
-        let p = slice_mut(p, p_layout)?;
-        let (m, v) = (slice(m, m_layout)?, slice(v, v_layout)?);
-        p.par_chunks_mut(CHUNK).zip(m.par_chunks(CHUNK).zip(v.par_chunks(CHUNK))).for_each(|(p, (m, v))| {
-            for ((p, m), v) in p.iter_mut().zip(m).zip(v) {
-                let root = v.sqrt() / self.root_correction + self.eps;
-                *p = *p * self.shrink - self.step * m / root;
-            }
+        zip3(slice_mut(p, p_layout)?, slice(m, m_layout)?, slice(v, v_layout)?, |p, m, v| {
+            let root = v.sqrt() / self.root_correction + self.eps;
+            *p = *p * self.shrink - self.step * m / root;
+        });
+        Ok(())
+    }
+}
+
+impl InplaceOp3 for Momentum {
+    fn name(&self) -> &'static str {
+        "sgd-momentum"
+    }
+
+    fn cpu_fwd(
+        &self,
+        m: &mut CpuStorage,
+        m_layout: &Layout,
+        g: &CpuStorage,
+        g_layout: &Layout,
+        p: &CpuStorage,
+        p_layout: &Layout,
+    ) -> Result<()> {
+        zip3(slice_mut(m, m_layout)?, slice(g, g_layout)?, slice(p, p_layout)?, |m, g, p| {
+            *m = self.keep * *m + (g + self.decay * p);
+        });
+        Ok(())
+    }
+}
+
+impl InplaceOp2 for Descend {
+    fn name(&self) -> &'static str {
+        "sgd-descend"
+    }
+
+    fn cpu_fwd(&self, p: &mut CpuStorage, p_layout: &Layout, m: &CpuStorage, m_layout: &Layout) -> Result<()> {
+        zip(slice_mut(p, p_layout)?, slice(m, m_layout)?, |p, m| {
+            *p -= self.lr * m;
+        });
+        Ok(())
+    }
+}
+
+impl InplaceOp3 for Nesterov {
+    fn name(&self) -> &'static str {
+        "sgd-nesterov"
+    }
+
+    fn cpu_fwd(
+        &self,
+        p: &mut CpuStorage,
+        p_layout: &Layout,
+        g: &CpuStorage,
+        g_layout: &Layout,
+        m: &CpuStorage,
+        m_layout: &Layout,
+    ) -> Result<()> {
+        zip3(slice_mut(p, p_layout)?, slice(g, g_layout)?, slice(m, m_layout)?, |p, g, m| {
+            *p -= self.lr * (g + self.decay * *p + self.keep * m);
         });
         Ok(())
     }
@@ -97,10 +166,18 @@ fn zip(target: &mut [f32], source: &[f32], change: impl Fn(&mut f32, f32) + Sync
     });
 }
 
+fn zip3(target: &mut [f32], a: &[f32], b: &[f32], change: impl Fn(&mut f32, f32, f32) + Sync) {
+    target.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK))).for_each(|(target, (a, b))| {
+        for (t, (a, b)) in target.iter_mut().zip(a.iter().zip(b)) {
+            change(t, *a, *b);
+        }
+    });
+}
+
 fn range(layout: &Layout) -> Result<std::ops::Range<usize>> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(start..end),
-        None => bail!("AdamW needs contiguous tensors, got strides {:?}", layout.stride()),
+        None => bail!("the optimizer needs contiguous tensors, got strides {:?}", layout.stride()),
     }
 }
 
@@ -112,6 +189,6 @@ fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut
     let range = range(layout)?;
     match storage {
         CpuStorage::F32(values) => Ok(&mut values[range]),
-        _ => bail!("AdamW keeps parameters in float32"),
+        _ => bail!("the optimizer keeps parameters in float32"),
     }
 }

@@ -1,17 +1,18 @@
-//! What a run writes as it goes: `log.jsonl` (every step and epoch, with times) and `summary.csv` (one row per
-//! epoch, without times, so that equal runs have equal files).
+//! What a run writes as it goes: `log.jsonl` (every step and epoch, with times), `summary.csv` (one row per
+//! validation or epoch, without times, so that equal runs have equal files), and the same for TensorBoard.
 
 use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Error, RunFolder, checkpoint::Progress};
+use super::tensorboard::Events;
+use crate::{Error, RunFolder, checkpoint::Progress, score::Validation};
 
 /// One optimizer step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,35 +21,36 @@ pub struct StepRecord {
     pub step: usize,
     /// Epoch, from 1.
     pub epoch: usize,
-    /// Mean cross entropy of the batch.
+    /// Mean loss of the step's images.
     pub loss: f64,
-    /// Share of the batch classified correctly, before the step.
+    /// Share of them classified correctly, before the step.
     pub accuracy: f64,
     /// Learning rate of the step.
     pub lr: f64,
-    /// Images in the batch.
+    /// Norm of all gradients together, before clipping.
+    #[serde(default)]
+    pub gradient_norm: f64,
+    /// Images of the step.
     pub images: usize,
     /// Wall time of the step, waiting for images included.
     pub seconds: f64,
 }
 
-/// One epoch with its validation.
+/// Where an epoch stands at its end, or at a validation on the way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Epoch, from 1.
     pub epoch: usize,
-    /// Optimizer steps done at its end.
+    /// Optimizer steps done.
     pub step: usize,
-    /// Learning rate of its last step.
+    /// Learning rate of the last step.
     pub lr: f64,
-    /// Mean loss over its training images, each as it was when its batch was trained on.
+    /// Mean loss over the epoch's training images so far, each as it was when its batch was trained on.
     pub train_loss: f64,
     /// Likewise, share of training images classified correctly.
     pub train_accuracy: f64,
-    /// Mean loss over the validation images, at the epoch's end.
-    pub validation_loss: f64,
-    /// Share of validation images classified correctly.
-    pub validation_accuracy: f64,
+    /// The scores of the validation images, where they were looked at.
+    pub validation: Option<Validation>,
 }
 
 /// A line of `log.jsonl`.
@@ -57,70 +59,126 @@ pub struct EpochRecord {
 enum Line<'a> {
     Step(&'a StepRecord),
     Epoch(&'a EpochRecord),
+    End {
+        /// Optimizer steps done.
+        step: usize,
+        /// Whether early stopping has ended the run.
+        stopped_early: bool,
+    },
 }
 
-const SUMMARY_HEADER: &str = "epoch,step,lr,train_loss,train_accuracy,validation_loss,validation_accuracy\n";
+const SUMMARY_HEADER: &str = "epoch,step,lr,train_loss,train_accuracy,validation_loss,validation_accuracy,\
+                              validation_balanced_accuracy,validation_macro_f1,validation_macro_auc\n";
 
 /// The open log of a run.
 pub(crate) struct RunLog {
-    log: (PathBuf, File),
+    path: PathBuf,
+    file: File,
     summary: PathBuf,
     epochs: Vec<EpochRecord>,
+    events: Events,
 }
 
 impl RunLog {
     /// Opens the log of `run` where `progress` stands: what was logged after it is dropped, since it will
     /// happen again.
     pub(crate) fn open(run: &RunFolder, progress: &Progress) -> Result<Self, Error> {
-        let log = run.path().join("log.jsonl");
-        let text = match fs::read_to_string(&log) {
+        let path = run.log();
+        let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(), // a new run
-            text => text.map_err(|error| Error::checkpoint(&log, format!("cannot be read: {error}")))?,
+            text => text.map_err(|error| Error::checkpoint(&path, format!("cannot be read: {error}")))?,
         };
         let (lines, epochs) = kept(&text, progress);
-        let new = log.with_extension("jsonl.new");
-        fs::write(&new, lines).map_err(Error::write(&new))?;
-        fs::rename(&new, &log).map_err(Error::write(&log))?;
-        let file = OpenOptions::new().append(true).open(&log).map_err(Error::write(&log))?;
-        let log = Self { log: (log, file), summary: run.path().join("summary.csv"), epochs };
+        write_whole(&path, lines.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(Error::write(&path))?;
+        let log =
+            Self { path, file, summary: run.path().join("summary.csv"), epochs, events: Events::open(run, progress)? };
         log.write_summary()?;
         Ok(log)
     }
 
     pub(crate) fn step(&mut self, record: &StepRecord) -> Result<(), Error> {
-        self.append(&Line::Step(record))
+        self.append(&Line::Step(record))?;
+        self.events.step(record)
     }
 
     pub(crate) fn epoch(&mut self, record: &EpochRecord) -> Result<(), Error> {
         self.append(&Line::Epoch(record))?;
+        self.events.epoch(record)?;
         self.epochs.push(record.clone());
         self.write_summary()
     }
 
-    /// The epochs so far.
+    /// The run has come to its end.
+    pub(crate) fn end(&mut self, progress: &Progress) -> Result<(), Error> {
+        self.append(&Line::End { step: progress.step, stopped_early: progress.stopped_early })?;
+        self.sync()
+    }
+
+    /// The epochs and validations so far.
     pub(crate) fn epochs(&self) -> &[EpochRecord] {
         &self.epochs
     }
 
+    /// Makes what was logged durable: a checkpoint must not know of steps that the log has lost.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(Error::write(&self.path))
+    }
+
     fn append(&mut self, line: &Line<'_>) -> Result<(), Error> {
-        let (path, file) = &mut self.log;
         serde_json::to_string(line)
             .map_err(Into::into)
-            .and_then(|text| file.write_all(format!("{text}\n").as_bytes()))
-            .map_err(Error::write(path.as_path()))
+            .and_then(|text| self.file.write_all(format!("{text}\n").as_bytes()))
+            .map_err(Error::write(&self.path))
     }
 
     fn write_summary(&self) -> Result<(), Error> {
         let mut text = SUMMARY_HEADER.to_owned();
         for e in &self.epochs {
-            let _ = writeln!(
-                text,
-                "{},{},{},{},{},{},{}",
-                e.epoch, e.step, e.lr, e.train_loss, e.train_accuracy, e.validation_loss, e.validation_accuracy
-            );
+            let _ = write!(text, "{},{},{},{},{}", e.epoch, e.step, e.lr, e.train_loss, e.train_accuracy);
+            let of = |score: fn(&Validation) -> Option<f64>| e.validation.as_ref().and_then(score);
+            for score in [
+                of(|v| Some(v.loss)),
+                of(|v| Some(v.accuracy)),
+                of(|v| v.balanced_accuracy),
+                of(|v| v.macro_f1),
+                of(|v| v.macro_auc),
+            ] {
+                let _ = write!(text, ",{}", score.map_or_else(String::new, |score| score.to_string()));
+            }
+            text.push('\n');
         }
-        fs::write(&self.summary, text).map_err(Error::write(&self.summary))
+        write_whole(&self.summary, text.as_bytes())
     }
+}
+
+/// Replaces a file whole: what is killed on the way leaves the old one.
+pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    let written = File::create(&new).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&new, path)).map_err(|source| {
+        let _ = fs::remove_file(&new); // what is left of it helps nobody
+        Error::Write { path: path.to_path_buf(), source }
+    })
+}
+
+/// The steps and epochs of a log, whatever process is writing it. A line that is not whole is left out.
+pub fn read_log(text: &str) -> (Vec<StepRecord>, Vec<EpochRecord>) {
+    let (mut steps, mut epochs) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
+        if value["event"] == "step" {
+            steps.extend(serde_json::from_value(value).ok());
+        } else if value["event"] == "epoch" {
+            epochs.extend(serde_json::from_value(value).ok());
+        }
+    }
+    (steps, epochs)
 }
 
 /// The lines of the log up to `progress`, and the epochs among them. A line that a kill cut off is dropped.
@@ -128,17 +186,19 @@ fn kept(text: &str, progress: &Progress) -> (String, Vec<EpochRecord>) {
     let mut lines = String::new();
     let mut epochs = Vec::new();
     for line in text.lines() {
-        let Ok(value) = serde_json::from_str::<Value>(line) else {
-            continue;
-        };
-        if value["step"].as_u64().is_none_or(|step| step > progress.step as u64) {
+        let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
+        let Some(step) = value["step"].as_u64() else { continue };
+        if value["event"] == "end" {
+            continue; // a run that goes on, or says so again
+        }
+        let of_epoch = value["event"] == "epoch";
+        let done = if of_epoch { progress.recorded } else { progress.step };
+        if step > done as u64 {
             continue;
         }
-        if value["event"] == "epoch" {
-            match serde_json::from_value::<EpochRecord>(value) {
-                Ok(record) if record.epoch <= progress.epoch => epochs.push(record),
-                _ => continue,
-            }
+        if of_epoch {
+            let Ok(record) = serde_json::from_value::<EpochRecord>(value) else { continue };
+            epochs.push(record);
         }
         lines.push_str(line);
         lines.push('\n');
@@ -151,19 +211,13 @@ mod tests {
     use super::*;
 
     fn step(step: usize) -> StepRecord {
-        StepRecord { step, epoch: 1, loss: 0.5, accuracy: 0.25, lr: 1e-4, images: 4, seconds: 0.1 }
+        StepRecord { step, epoch: 1, loss: 0.5, accuracy: 0.25, lr: 1e-4, gradient_norm: 2.0, images: 4, seconds: 0.1 }
     }
 
     fn epoch(epoch: usize, step: usize) -> EpochRecord {
-        EpochRecord {
-            epoch,
-            step,
-            lr: 1e-4,
-            train_loss: 0.5,
-            train_accuracy: 0.25,
-            validation_loss: 0.5,
-            validation_accuracy: 0.75,
-        }
+        let validation = Validation { loss: 0.5, accuracy: 0.75, macro_f1: Some(0.7), ..Validation::default() };
+        let validation = Some(validation);
+        EpochRecord { epoch, step, lr: 1e-4, train_loss: 0.5, train_accuracy: 0.25, validation }
     }
 
     #[test]
@@ -177,24 +231,21 @@ mod tests {
         log.epoch(&epoch(1, 2)).unwrap();
         log.step(&step(3)).unwrap();
         log.epoch(&epoch(2, 3)).unwrap();
-        fs::write(
-            dir.path().join("log.jsonl"),
-            fs::read_to_string(dir.path().join("log.jsonl")).unwrap() + "{\"event\":\"st",
-        )
-        .unwrap();
+        fs::write(run.log(), fs::read_to_string(run.log()).unwrap() + "{\"event\":\"st").unwrap();
 
-        let progress = Progress { step: 3, epoch: 1, batch: 1, ..Progress::default() };
+        // The checkpoint was saved after step 3, before the second epoch's line was written.
+        let progress = Progress { step: 3, epoch: 1, batch: 1, recorded: 2, ..Progress::default() };
         let log = RunLog::open(&run, &progress).unwrap();
         assert_eq!(log.epochs(), [epoch(1, 2)]);
-        let text = fs::read_to_string(dir.path().join("log.jsonl")).unwrap();
-        assert_eq!(text.lines().count(), 4);
+        let text = fs::read_to_string(run.log()).unwrap();
+        assert_eq!(read_log(&text), (vec![step(1), step(2), step(3)], vec![epoch(1, 2)]));
         let summary = fs::read_to_string(dir.path().join("summary.csv")).unwrap();
-        assert_eq!(summary, format!("{SUMMARY_HEADER}1,2,0.0001,0.5,0.25,0.5,0.75\n"));
+        assert_eq!(summary, format!("{SUMMARY_HEADER}1,2,0.0001,0.5,0.25,0.5,0.75,,0.7,\n"));
         drop(log);
 
-        fs::write(dir.path().join("log.jsonl"), b"\xff").unwrap();
+        fs::write(run.log(), b"\xff").unwrap();
         let Err(error) = RunLog::open(&run, &progress) else { panic!("a log that cannot be read was dropped") };
         assert!(error.to_string().contains("log.jsonl: cannot be read"), "{error}");
-        assert_eq!(fs::read(dir.path().join("log.jsonl")).unwrap(), b"\xff");
+        assert_eq!(fs::read(run.log()).unwrap(), b"\xff");
     }
 }

@@ -8,15 +8,20 @@ use std::{
 
 use crate::{Error, OutputConfig, RunConfig, checkpoint::Checkpoint};
 
+mod list;
+mod lock;
 mod log;
+mod tensorboard;
 
+pub use list::{RunSummary, Standing, differing_settings};
+pub(crate) use lock::Lock;
 pub(crate) use log::RunLog;
-pub use log::{EpochRecord, StepRecord};
+pub use log::{EpochRecord, StepRecord, read_log};
 
 /// How many numbers are tried when a run's name is taken.
 const MOST_RUNS_OF_A_NAME: usize = 100_000;
 
-/// A folder with `config.yaml`, `log.jsonl`, `summary.csv`, `checkpoints/{last,best}` and `report/`.
+/// A folder with `config.yaml`, `log.jsonl`, `summary.csv`, `checkpoints/{last,previous,best,top}` and `report/`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunFolder(PathBuf);
 
@@ -67,7 +72,19 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Checkpoint`] when `folder` holds no run with a checkpoint.
     pub fn newest(folder: &Path) -> Result<Self, Error> {
-        let age = |run: &Self| -> Option<SystemTime> { fs::metadata(run.last().path()).ok()?.modified().ok() };
+        Self::newest_by(folder, |run| run.last().path().to_path_buf())
+    }
+
+    /// The run folder in `folder` that was logged to last: the one in progress, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when `folder` holds no run that was begun.
+    pub fn latest(folder: &Path) -> Result<Self, Error> {
+        Self::newest_by(folder, Self::log)
+    }
+
+    fn newest_by(folder: &Path, file: fn(&Self) -> PathBuf) -> Result<Self, Error> {
+        let age = |run: &Self| -> Option<SystemTime> { fs::metadata(file(run)).ok()?.modified().ok() };
         fs::read_dir(folder)
             .into_iter()
             .flatten()
@@ -92,14 +109,43 @@ impl RunFolder {
         self.0.join("config.yaml")
     }
 
-    /// The checkpoint that a resume takes up.
-    pub fn last(&self) -> Checkpoint {
-        Checkpoint::at(self.0.join("checkpoints").join("last"))
+    /// A line for each step and epoch.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log.jsonl")
     }
 
-    /// The checkpoint of the epoch with the best validation accuracy.
+    /// The folder of the checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+
+    /// The checkpoint that a resume takes up.
+    pub fn last(&self) -> Checkpoint {
+        Checkpoint::at(self.checkpoints().join("last"))
+    }
+
+    /// The checkpoint before the last, for a resume that finds the last damaged; a finished run has none.
+    pub fn previous(&self) -> Checkpoint {
+        Checkpoint::at(self.checkpoints().join("previous"))
+    }
+
+    /// The checkpoint of the validation with the best score.
     pub fn best(&self) -> Checkpoint {
-        Checkpoint::at(self.0.join("checkpoints").join("best"))
+        Checkpoint::at(self.checkpoints().join("best"))
+    }
+
+    /// The folder of the checkpoints that are kept beside the best.
+    pub fn top(&self) -> PathBuf {
+        self.checkpoints().join("top")
+    }
+
+    /// All checkpoints that are there.
+    pub fn all_checkpoints(&self) -> Vec<Checkpoint> {
+        let mut top: Vec<PathBuf> =
+            fs::read_dir(self.top()).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        top.sort();
+        let named = [self.last(), self.previous(), self.best()].into_iter();
+        named.chain(top.into_iter().map(Checkpoint::at)).filter(Checkpoint::exists).collect()
     }
 
     /// The folder of the evaluation's report.
@@ -109,7 +155,7 @@ impl RunFolder {
 
     pub(crate) fn write_config(&self, config: &RunConfig) -> Result<(), Error> {
         let path = self.config_file();
-        fs::write(&path, config.to_yaml()).map_err(Error::write(path))
+        log::write_whole(&path, config.to_yaml().as_bytes())
     }
 }
 

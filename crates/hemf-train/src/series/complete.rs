@@ -64,11 +64,7 @@ fn start(config: RunConfig, run: &RunFolder, observer: &mut dyn Observer) -> Res
 /// The run that is there must have been made by the same settings.
 fn check_same(run: &RunFolder, config: &RunConfig) -> Result<(), Error> {
     let there = RunConfig::load(&run.config_file(), &[])?;
-    let mut wanted = config.clone();
-    if let (None, Some(classes)) = (wanted.model.classes(), there.model.classes()) {
-        wanted.model = wanted.model.with_classes(classes);
-    }
-    if there == wanted {
+    if there.is_run_of(config) {
         return Ok(());
     }
     let what = "is there already and was made by other settings; name another folder with --out, or remove it";

@@ -1,27 +1,34 @@
 //! Training: what a run is made of. The loop itself is in `steps.rs`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use candle_core::Device;
 use hemf_data::{Loader, Manifest, Split};
 use hemf_model::{Classifier, ModelConfig, ParamStore};
 
 mod init;
+mod memory;
+mod plan;
+mod resume;
+mod save;
+mod select;
+mod spikes;
 mod steps;
+mod validate;
 
+pub use plan::{MemoryPlan, Plan};
 pub use steps::Outcome;
 
 use crate::{
-    AdamW, Card, Error, Event, Learner, Observer, RunConfig, RunFolder, Schedule,
+    Card, Error, Event, Learner, Loss, Observer, Optimizer, RunConfig, RunFolder, Schedule,
     checkpoint::Progress,
-    config::{ConfigError, Freeze},
+    config::ConfigError,
     dataset::{self, Dataset},
-    optim::OptimizerConfig,
-    run::RunLog,
+    ema::Ema,
+    run::{Lock, RunLog},
 };
+use save::SaveClock;
+use spikes::Spikes;
 
 /// A training run: a network, its data, its optimizer and where it stands.
 ///
@@ -41,13 +48,23 @@ pub struct Trainer {
     log: RunLog,
     store: ParamStore,
     learner: Learner,
-    /// A second network on the same storage, without a graph: validation sees every step's result.
+    ema: Option<Ema>,
+    /// A second network without a graph, on the storage of the trained one or of its mean: validation sees every step's
+    /// result.
     frozen: Box<dyn Classifier>,
     training: Loader,
     validation: Loader,
     progress: Progress,
     /// Where training can be taken up again if it goes wrong.
     last_good: Option<PathBuf>,
+    /// Whether the folder was made for this run just now, and holds nothing that anyone could miss.
+    fresh: bool,
+    /// Whether the memory of a first step has been told.
+    memory_told: bool,
+    saved: SaveClock,
+    spikes: Spikes,
+    /// Held as long as this run may write.
+    _lock: Lock,
 }
 
 impl Trainer {
@@ -57,13 +74,7 @@ impl Trainer {
     /// A data set, class count or starting weights that do not fit, or a folder that cannot be written.
     pub fn start(mut config: RunConfig, observer: &mut dyn Observer) -> Result<Self, Error> {
         let data = dataset::open(&config.data, observer)?;
-        config.model = with_classes_of(config.model, &data.manifest)?;
-        let parts = Parts::build(&config, &data.manifest)?;
-        if let Some(path) = &config.train.init {
-            let note = init::start_from(&parts.store, &config.model, path)?;
-            observer.event(&Event::Note(&note));
-        }
-        observer.event(&Event::Note(&parts.describe(&data.manifest)));
+        let parts = Parts::start(&mut config, &data.manifest, observer)?;
         let folder = RunFolder::create(&config.output)?;
         Self::begin(config, &data, parts, &folder).inspect_err(|_| {
             let _ = fs::remove_dir_all(folder.path()); // the error at hand matters more
@@ -78,37 +89,10 @@ impl Trainer {
             config.data.path = Some(path);
         }
         folder.write_config(&config)?;
+        let lock = Lock::hold(folder)?;
         let card = Card::new(config, &data.manifest);
-        Self::assemble(parts, card, folder.clone(), Progress::default())
-    }
-
-    /// Takes up the run in `folder` at its last checkpoint; its data set must be the same, wherever it lies
-    /// now (`data`).
-    ///
-    /// # Errors
-    /// No or a damaged checkpoint, or another data set.
-    pub fn resume(folder: RunFolder, data: Option<&Path>, observer: &mut dyn Observer) -> Result<Self, Error> {
-        let checkpoint = folder.last();
-        let model = checkpoint.model()?;
-        let state = checkpoint.state()?;
-        let mut card = model.card;
-        if let Some(path) = data {
-            card.config.data.path = Some(path.to_path_buf());
-        }
-        let data = dataset::open(&card.config.data, observer)?;
-        if data.manifest.seal() != card.manifest_seal {
-            return Err(Error::Integrity {
-                path: checkpoint.path().to_path_buf(),
-                what: "was trained on another data set or split than the manifest now given \
-                       (the seals differ)"
-                    .to_owned(),
-            });
-        }
-        let mut parts = Parts::build(&card.config, &data.manifest)?;
-        init::restore(&parts.store, &card.config.model, &model.tensors, &checkpoint)?;
-        parts.optimizer.restore(&state.optimizer)?;
-        let mut trainer = Self::assemble(parts, card, folder, state.progress)?;
-        trainer.last_good = Some(checkpoint.path().to_path_buf());
+        let mut trainer = Self::assemble(parts, card, folder.clone(), Progress::default(), lock)?;
+        trainer.fresh = true;
         Ok(trainer)
     }
 
@@ -122,63 +106,96 @@ impl Trainer {
         &self.progress
     }
 
-    fn assemble(parts: Parts, card: Card, folder: RunFolder, progress: Progress) -> Result<Self, Error> {
-        let Parts { store, model, frozen, optimizer, schedule, training, validation } = parts;
-        let clip_norm = card.config.train.clip_norm;
-        Ok(Self {
+    /// The resolved configuration.
+    pub fn config(&self) -> &RunConfig {
+        &self.card.config
+    }
+
+    fn assemble(parts: Parts, card: Card, folder: RunFolder, progress: Progress, lock: Lock) -> Result<Self, Error> {
+        let Parts { store, learner, ema, frozen, training, validation } = parts;
+        let trainer = Self {
             log: RunLog::open(&folder, &progress)?,
             card,
             folder,
             store,
-            learner: Learner::new(model, optimizer, schedule, clip_norm),
+            learner,
+            ema,
             frozen,
             training,
             validation,
             progress,
             last_good: None,
-        })
+            fresh: false,
+            memory_told: false,
+            saved: SaveClock::now(),
+            spikes: Spikes::default(),
+            _lock: lock,
+        };
+        trainer.tidy()?;
+        Ok(trainer)
     }
 }
 
 /// What a new run and a resumed one build alike.
 struct Parts {
     store: ParamStore,
-    model: Box<dyn Classifier>,
+    learner: Learner,
+    ema: Option<Ema>,
     frozen: Box<dyn Classifier>,
-    optimizer: AdamW,
-    schedule: Schedule,
     training: Loader,
     validation: Loader,
 }
 
 impl Parts {
+    /// What a run starts with: `config` gets the number of classes, and the store the weights that it names.
+    fn start(config: &mut RunConfig, manifest: &Manifest, observer: &mut dyn Observer) -> Result<Self, Error> {
+        config.model = with_classes_of(config.model.clone(), manifest)?;
+        let mut parts = Self::build(config, manifest)?;
+        if let Some(path) = &config.train.init {
+            let note = init::start_from(&parts.store, &config.model, path)?;
+            observer.event(&Event::Note(&note));
+            parts.average(config)?;
+        }
+        observer.event(&Event::Note(&parts.describe(manifest)));
+        Ok(parts)
+    }
+
     fn build(config: &RunConfig, manifest: &Manifest) -> Result<Self, Error> {
         let train = &config.train;
         let (training, validation) = loaders(config, manifest)?;
         let store = ParamStore::new(train.seed, &Device::Cpu);
         let model = config.model.build(store.builder())?;
+        let optimizer = Optimizer::with_rates(train.optimizer.clone(), select::trained(train, store.parameters())?);
+        let schedule = Schedule::new(&train.schedule, training.steps().div_ceil(train.accumulate), train.epochs);
+        let loss = loss(config, manifest.classes().len(), &training)?;
+        let learner = Learner::new(model, loss, optimizer, schedule, train.clip_norm);
         let frozen = config.model.build(store.frozen_builder())?;
-        let OptimizerConfig::Adamw(adamw) = &train.optimizer;
-        let mut trainable = store.parameters();
-        if let Freeze::AllButHead {} = train.freeze {
-            trainable.retain(|(name, _)| init::is_head(name));
+        let mut parts = Self { store, learner, ema: None, frozen, training, validation };
+        parts.average(config)?;
+        Ok(parts)
+    }
+
+    /// Begins the mean of the weights at what they are now, if there is to be one.
+    fn average(&mut self, config: &RunConfig) -> Result<(), Error> {
+        if let Some(decay) = config.train.ema {
+            let ema = Ema::new(decay, &config.model, &self.store)?;
+            self.frozen = ema.network(&config.model)?;
+            self.ema = Some(ema);
         }
-        Ok(Self {
-            model,
-            frozen,
-            optimizer: AdamW::new(adamw.clone(), trainable),
-            schedule: Schedule::new(&train.schedule, training.steps(), train.epochs),
-            training,
-            validation,
-            store,
-        })
+        Ok(())
     }
 
     /// One line about what is trained on what.
     fn describe(&self, manifest: &Manifest) -> String {
         let parameters: usize = self.store.parameters().iter().map(|(_, var)| var.elem_count()).sum();
+        let (decay, no_decay) = self.learner.optimizer().groups();
+        let all = self.store.parameters().len();
+        let trained = match decay.len() + no_decay.len() {
+            trained if trained == all => String::new(),
+            trained => format!(" ({trained} of {all} tensors are trained)"),
+        };
         format!(
-            "{:.2} million parameters; {} classes ({}), {} images to train on, {} to validate on",
+            "{:.2} million parameters{trained}; {} classes ({}), {} images to train on, {} to validate on",
             parameters as f64 / 1e6,
             manifest.classes().len(),
             manifest.classes().join(", "),
@@ -186,6 +203,16 @@ impl Parts {
             self.validation.samples().len()
         )
     }
+}
+
+/// The loss for the classes of the training images.
+fn loss(config: &RunConfig, classes: usize, training: &Loader) -> Result<Loss, Error> {
+    let mut images = vec![0; classes];
+    for sample in training.samples() {
+        images[sample.class] += 1;
+    }
+    Loss::new(&config.train.loss, &images)
+        .map_err(|what| ConfigError::new("configuration", "train.loss.class_weights.weights", what).into())
 }
 
 /// The network with as many classes as the data set has, which must not be other than what it says itself.

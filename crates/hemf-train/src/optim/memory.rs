@@ -1,0 +1,104 @@
+//! What an optimizer remembers of a parameter, and one update by it.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Result, Tensor, Var};
+
+use super::{
+    OptimizerConfig,
+    update::{AdamWalk, Descend, Momentum, Nesterov, SecondMoment, Towards},
+};
+
+pub(super) enum Memory {
+    /// Running means of gradient and squared gradient, and how many gradients they have seen.
+    Adam { first: Tensor, second: Tensor, updates: i64 },
+    /// The decaying sum of gradients.
+    Sgd { momentum: Tensor },
+}
+
+impl Memory {
+    pub(super) fn new(config: &OptimizerConfig, var: &Var) -> Result<Self> {
+        Ok(match config {
+            OptimizerConfig::Adamw(_) => Self::Adam { first: var.zeros_like()?, second: var.zeros_like()?, updates: 0 },
+            OptimizerConfig::Sgd(_) => Self::Sgd { momentum: var.zeros_like()? },
+        })
+    }
+
+    /// Moves `var` against `grad` (contiguous).
+    pub(super) fn update(
+        &mut self,
+        var: &Var,
+        grad: &Tensor,
+        lr: f64,
+        decay: f64,
+        config: &OptimizerConfig,
+    ) -> Result<()> {
+        match (self, config) {
+            (Self::Adam { first, second, updates }, OptimizerConfig::Adamw(config)) => {
+                let [beta1, beta2] = config.betas;
+                *updates += 1;
+                let t = *updates as f64;
+                first.inplace_op2(grad, &Towards { share: (1.0 - beta1) as f32 })?;
+                second.inplace_op2(grad, &SecondMoment { keep: beta2 as f32, share: (1.0 - beta2) as f32 })?;
+                let walk = AdamWalk {
+                    shrink: (1.0 - lr * decay) as f32,
+                    step: (lr / (1.0 - beta1.powf(t))) as f32,
+                    root_correction: (1.0 - beta2.powf(t)).sqrt() as f32,
+                    eps: config.eps as f32,
+                };
+                var.inplace_op3(first, second, &walk)
+            }
+            (Self::Sgd { momentum }, OptimizerConfig::Sgd(config)) => {
+                let (keep, lr, decay) = (config.momentum as f32, lr as f32, decay as f32);
+                momentum.inplace_op3(grad, var, &Momentum { keep, decay })?;
+                match config.nesterov {
+                    true => var.inplace_op3(grad, momentum, &Nesterov { lr, keep, decay }),
+                    false => var.inplace_op2(momentum, &Descend { lr }),
+                }
+            }
+            // The memory is made from the same settings, which do not change.
+            _ => candle_core::bail!("the optimizer's memory is of another optimizer"),
+        }
+    }
+
+    /// Everything that has the parameter's shape.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let (a, b) = match self {
+            Self::Adam { first, second, .. } => (first, Some(second)),
+            Self::Sgd { momentum } => (momentum, None),
+        };
+        std::iter::once(a).chain(b)
+    }
+
+    pub(super) fn state(&self, name: &str, device: &Device) -> Result<Vec<(String, Tensor)>> {
+        Ok(match self {
+            Self::Adam { first, second, updates } => vec![
+                (format!("first_moment.{name}"), first.clone()),
+                (format!("second_moment.{name}"), second.clone()),
+                (format!("updates.{name}"), Tensor::new(*updates, device)?),
+            ],
+            Self::Sgd { momentum } => vec![(format!("momentum.{name}"), momentum.clone())],
+        })
+    }
+
+    /// `None` where `state` has not all of it.
+    pub(super) fn restore(
+        config: &OptimizerConfig,
+        name: &str,
+        state: &HashMap<String, Tensor>,
+    ) -> Result<Option<Self>> {
+        let part = |kind: &str| state.get(&format!("{kind}.{name}"));
+        Ok(match config {
+            OptimizerConfig::Adamw(_) => match (part("first_moment"), part("second_moment"), part("updates")) {
+                (Some(first), Some(second), Some(updates)) => {
+                    Some(Self::Adam { first: first.copy()?, second: second.copy()?, updates: updates.to_scalar()? })
+                }
+                _ => None,
+            },
+            OptimizerConfig::Sgd(_) => match part("momentum") {
+                Some(momentum) => Some(Self::Sgd { momentum: momentum.copy()? }),
+                None => None,
+            },
+        })
+    }
+}

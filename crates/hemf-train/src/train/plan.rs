@@ -1,0 +1,200 @@
+//! What a run would take: counted, and timed on a few steps of it.
+
+use std::{sync::atomic::AtomicBool, time::Instant};
+
+use candle_core::Tensor;
+use hemf_model::Mode;
+use serde::Serialize;
+
+use super::{Parts, Trainer};
+use crate::{
+    Error, Observer, OptimizerConfig, RunConfig, Targets, dataset,
+    process::peak_memory,
+    words::{duration, in_words},
+};
+
+/// What a run would take.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// Learned values of the network.
+    pub parameters: usize,
+    /// Those of them that this recipe trains.
+    pub trained: usize,
+    /// Multiplications with an addition each, for one image forwards; a training step takes about three times as many.
+    pub multiply_adds: u64,
+    /// Bytes of memory, expected.
+    pub memory: MemoryPlan,
+    /// Images to train on.
+    pub training_images: usize,
+    /// Images to validate on.
+    pub validation_images: usize,
+    /// Optimizer steps in an epoch.
+    pub steps_per_epoch: usize,
+    /// Epochs.
+    pub epochs: usize,
+    /// Steps that were timed, after one that was not.
+    pub timed_steps: usize,
+    /// Seconds for a step, images loaded meanwhile.
+    pub seconds_per_step: f64,
+    /// Seconds for an epoch: its steps and one validation.
+    pub seconds_per_epoch: f64,
+    /// The most bytes that this process held while it was timed.
+    pub used: Option<u64>,
+}
+
+/// Bytes of memory that training keeps. Images that wait, and what a kernel needs while it runs, come on top.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct MemoryPlan {
+    /// Weights and running statistics, and their mean if there is one.
+    pub weights: u64,
+    /// Gradients; twice where they are accumulated.
+    pub gradients: u64,
+    /// The optimizer's moments.
+    pub moments: u64,
+    /// Maps of one batch that are kept for the way back.
+    pub maps: u64,
+    /// All of these.
+    pub total: u64,
+}
+
+impl MemoryPlan {
+    /// For a network of known classes. `trained` are the values that the optimizer changes.
+    ///
+    /// # Errors
+    /// Sizes that no network can be built from.
+    pub(super) fn of(config: &RunConfig, trained: usize) -> Result<Self, Error> {
+        let size = config.data.preprocessing.size;
+        let part = config.model.size_report(size, size)?;
+        let (train, values) = (&config.train, part.parameters.used as u64);
+        let copies = if train.ema.is_some() { 2 } else { 1 };
+        let moments = match train.optimizer {
+            OptimizerConfig::Adamw(_) => 2,
+            OptimizerConfig::Sgd(_) => 1,
+        };
+        let weights = 4 * values * copies;
+        let gradients = 4 * values + if train.accumulate > 1 { 4 * trained as u64 } else { 0 };
+        let (moments, maps) = (4 * trained as u64 * moments, part.memory.training * train.batch as u64);
+        Ok(Self { weights, gradients, moments, maps, total: weights + gradients + moments + maps })
+    }
+}
+
+impl Plan {
+    /// A line for each number.
+    pub fn to_text(&self) -> String {
+        let MemoryPlan { weights, gradients, moments, maps, total } = self.memory;
+        let (epoch, steps) = (self.seconds_per_epoch, self.steps_per_epoch);
+        let rows = [
+            ("parameters", format!("{} ({} trained)", self.parameters, self.trained)),
+            (
+                "multiply-adds",
+                format!(
+                    "{:.3} billion for an image forwards, about three times as many in training",
+                    self.multiply_adds as f64 / 1e9
+                ),
+            ),
+            (
+                "memory",
+                format!(
+                    "about {}: weights {}, gradients {}, moments {}, maps of a batch {}",
+                    in_words(total),
+                    in_words(weights),
+                    in_words(gradients),
+                    in_words(moments),
+                    in_words(maps)
+                ),
+            ),
+            (
+                "memory used",
+                self.used.map_or_else(|| "unknown".to_owned(), |used| format!("{} at most", in_words(used))),
+            ),
+            ("images", format!("{} to train on, {} to validate on", self.training_images, self.validation_images)),
+            ("steps", format!("{steps} an epoch, {} in {} epochs", steps * self.epochs, self.epochs)),
+            (
+                "time",
+                format!(
+                    "{:.2} s a step (mean of {}), {} an epoch, {} in all",
+                    self.seconds_per_step,
+                    self.timed_steps,
+                    duration(epoch),
+                    duration(epoch * self.epochs as f64)
+                ),
+            ),
+        ];
+        rows.iter().map(|(name, value)| format!("{name:<15} {value}\n")).collect()
+    }
+}
+
+/// Steps that are timed.
+const TIMED: usize = 3;
+
+impl Trainer {
+    /// Prepares a run as [`Trainer::start`] would, makes a few steps and a validation batch, and tells what the whole
+    /// would take. No folder is made.
+    ///
+    /// # Errors
+    /// Whatever would keep the run from its first steps.
+    pub fn plan(mut config: RunConfig, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Plan, Error> {
+        let data = dataset::open(&config.data, observer)?;
+        let mut parts = Parts::start(&mut config, &data.manifest, observer)?;
+        let size = config.data.preprocessing.size;
+        let network = config.model.size_report(size, size)?;
+        let steps_per_epoch = parts.training.steps().div_ceil(config.train.accumulate);
+        let times = parts.time_steps(config.train.accumulate, stop)?;
+        let seconds_per_step = times.iter().sum::<f64>() / times.len().max(1) as f64;
+        let validation = parts.time_validation()?;
+        let trained = parts.learner.optimizer().values();
+        Ok(Plan {
+            parameters: network.parameters.used,
+            trained,
+            multiply_adds: network.multiply_adds.all,
+            memory: MemoryPlan::of(&config, trained)?,
+            training_images: parts.training.samples().len(),
+            validation_images: parts.validation.samples().len(),
+            steps_per_epoch,
+            epochs: config.train.epochs,
+            timed_steps: times.len(),
+            seconds_per_step,
+            seconds_per_epoch: seconds_per_step * steps_per_epoch as f64 + validation,
+            used: peak_memory(),
+        })
+    }
+}
+
+impl Parts {
+    /// Seconds of each of a few steps. The first is left out where there are more: it also fills caches and queues.
+    fn time_steps(&mut self, accumulate: usize, stop: &AtomicBool) -> Result<Vec<f64>, Error> {
+        let mut times = Vec::new();
+        let mut batches = self.training.batches(0);
+        let mut started = Instant::now();
+        for index in 0..=TIMED {
+            let group = batches.by_ref().take(accumulate).collect::<Result<Vec<_>, _>>()?;
+            if group.is_empty() || stop.load(std::sync::atomic::Ordering::Relaxed) {
+                break;
+            }
+            for batch in &group {
+                let targets = Targets { labels: &batch.labels, shares: batch.soft_targets.as_ref() };
+                self.learner.gather(&batch.images, targets, index, 0)?;
+            }
+            self.learner.apply(index)?;
+            times.push(started.elapsed().as_secs_f64());
+            started = Instant::now();
+        }
+        if times.len() > 1 {
+            times.remove(0);
+        }
+        Ok(times)
+    }
+
+    /// Seconds of a whole validation, from its first batches.
+    fn time_validation(&self) -> Result<f64, Error> {
+        let begun = Instant::now();
+        let mut images = 0;
+        for batch in self.validation.batches(0).take(2) {
+            let batch = batch?;
+            let logits: Tensor = self.frozen.forward(&batch.images, Mode::Eval)?;
+            images += logits.dim(0)?;
+        }
+        let all = self.validation.samples().len() as f64;
+        Ok(begun.elapsed().as_secs_f64() * all / images.max(1) as f64)
+    }
+}

@@ -1,0 +1,101 @@
+//! Taking up a run where it was left, however it was left.
+
+use std::{fs, path::Path};
+
+use super::{Parts, Trainer, init};
+use crate::{
+    Card, Checkpoint, Error, Event, Observer, RunConfig, RunFolder,
+    checkpoint::{Model, Progress, State},
+    dataset,
+    run::Lock,
+};
+
+impl Trainer {
+    /// Takes up the run in `folder` at its last checkpoint; its data set must be the same, wherever it lies now (`data`).
+    /// Where the last checkpoint is damaged, the one before is taken, which is said; the damaged one is kept as
+    /// `checkpoints/damaged`. A run that was killed before its first checkpoint begins anew.
+    ///
+    /// # Errors
+    /// No checkpoint that loads, another data set, or another process that trains in this run.
+    pub fn resume(folder: RunFolder, data: Option<&Path>, observer: &mut dyn Observer) -> Result<Self, Error> {
+        let lock = Lock::hold(&folder)?;
+        if !folder.last().exists() && !folder.previous().exists() {
+            return Self::begin_again(folder, data, lock, observer);
+        }
+        let (checkpoint, model, state) = newest_good(&folder, observer)?;
+        let mut card = model.card;
+        if card.program != crate::PROGRAM {
+            let note =
+                format!("{} was written by {}, this is {}", folder.path().display(), card.program, crate::PROGRAM);
+            observer.event(&Event::Note(&note));
+        }
+        if let Some(path) = data {
+            card.config.data.path = Some(path.to_path_buf());
+        }
+        let data = dataset::open(&card.config.data, observer)?;
+        if data.manifest.seal() != card.manifest_seal {
+            return Err(Error::Integrity {
+                path: checkpoint.path().to_path_buf(),
+                what: "was trained on another data set or split than the manifest now given \
+                       (the seals differ)"
+                    .to_owned(),
+            });
+        }
+        let mut parts = Parts::build(&card.config, &data.manifest)?;
+        init::restore(&parts.store, &card.config.model, &model.tensors, &checkpoint)?;
+        parts.learner.restore(&state.tensors)?;
+        if let Some(ema) = &parts.ema
+            && let Some(name) = ema.restore(&state.tensors)?
+        {
+            return Err(Error::checkpoint(checkpoint.path(), format!("lacks the mean of {name}")));
+        }
+        let mut trainer = Self::assemble(parts, card, folder, state.progress, lock)?;
+        trainer.last_good = Some(checkpoint.path().to_path_buf());
+        Ok(trainer)
+    }
+
+    /// A run without a checkpoint is its configuration: from the first step it comes to the same end.
+    fn begin_again(
+        folder: RunFolder,
+        data: Option<&Path>,
+        lock: Lock,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        observer.event(&Event::Note("no checkpoint was saved yet; beginning again with the first step"));
+        let mut config = RunConfig::load(&folder.config_file(), &[])?;
+        if let Some(path) = data {
+            config.data.path = Some(path.to_path_buf());
+        }
+        let data = dataset::open(&config.data, observer)?;
+        let parts = Parts::start(&mut config, &data.manifest, observer)?;
+        let card = Card::new(config, &data.manifest);
+        Self::assemble(parts, card, folder, Progress::default(), lock)
+    }
+}
+
+/// The newest checkpoint of `folder` that loads.
+fn newest_good(folder: &RunFolder, observer: &mut dyn Observer) -> Result<(Checkpoint, Model, State), Error> {
+    let load = |checkpoint: Checkpoint| -> Result<(Checkpoint, Model, State), Error> {
+        let (model, state) = (checkpoint.model()?, checkpoint.state()?);
+        Ok((checkpoint, model, state))
+    };
+    let (last, previous) = (folder.last(), folder.previous());
+    let why = match load(last.clone()) {
+        Ok(loaded) => return Ok(loaded),
+        Err(error) => error,
+    };
+    let Ok((checkpoint, model, state)) = load(previous) else { return Err(why) };
+    // It is not there when the process was killed between two renames.
+    if last.exists() {
+        let aside = folder.checkpoints().join("damaged");
+        let moved = fs::remove_dir_all(&aside).or_else(missing_is_fine).and_then(|()| fs::rename(last.path(), &aside));
+        moved.map_err(Error::write(&aside))?;
+    }
+    let (path, step) = (checkpoint.path().display(), state.progress.step);
+    observer.event(&Event::Note(&format!("{why}; going on from the checkpoint before it, {path} (step {step})")));
+    Ok((checkpoint, model, state))
+}
+
+fn missing_is_fine(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}

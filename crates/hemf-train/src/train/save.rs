@@ -1,0 +1,134 @@
+//! Saving where a run stands, and the best of its networks.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use candle_core::{DType, Tensor};
+
+use super::Trainer;
+use crate::{
+    Card, Checkpoint, Error,
+    checkpoint::{Best, Progress, folder},
+    config::{Every, SaveEvery},
+    optim::sum_of_squares,
+};
+
+/// When the state was last saved, and which.
+pub(super) struct SaveClock {
+    at: Instant,
+    what: Option<Progress>,
+}
+
+impl SaveClock {
+    pub(super) fn now() -> Self {
+        Self { at: Instant::now(), what: None }
+    }
+
+    fn is_due(&self, every: SaveEvery, step: usize) -> bool {
+        match every {
+            SaveEvery::Epoch {} => false,
+            SaveEvery::Steps(Every { every }) => step.is_multiple_of(every),
+            SaveEvery::Minutes(Every { every }) => self.at.elapsed() >= Duration::from_secs(60 * every as u64),
+        }
+    }
+}
+
+impl Trainer {
+    /// Saves the state within an epoch, when that is due.
+    pub(super) fn save_if_due(&mut self) -> Result<(), Error> {
+        match self.saved.is_due(self.card.config.train.checkpoint, self.progress.step) {
+            true => self.save_last(),
+            false => Ok(()),
+        }
+    }
+
+    /// Saves all that a resume needs, unless it is saved already.
+    pub(super) fn save_last(&mut self) -> Result<(), Error> {
+        if self.saved.what.as_ref() == Some(&self.progress) {
+            return Ok(());
+        }
+        self.check_finite()?;
+        self.log.sync()?;
+        let mut state = self.learner.optimizer().state()?;
+        let mut card = self.card.clone();
+        if let Some(ema) = &self.ema {
+            state.extend(ema.state());
+            card.validation_accuracy = None; // of the mean, not of these weights
+        }
+        let last = self.folder.last();
+        last.save_after(&self.folder.previous(), &card, &self.store.state(), (&self.progress, &state))?;
+        self.last_good = Some(last.path().to_path_buf());
+        self.saved = SaveClock { at: Instant::now(), what: Some(self.progress.clone()) };
+        self.tidy_top()
+    }
+
+    /// Saves the network just validated where it belongs: as the best, or among those kept beside it.
+    pub(super) fn save_ranked(&mut self, this: Best, best: bool) -> Result<(), Error> {
+        let card = Card { validation_accuracy: Some(this.accuracy), ..self.card.clone() };
+        let tensors = self.validated_tensors();
+        if best {
+            self.folder.best().save(&card, &tensors, None)?;
+        }
+        if self.progress.top.contains(&this) {
+            self.kept(&this).save(&card, &tensors, None)?;
+        }
+        Ok(())
+    }
+
+    /// What validation looks at: the weights, or their mean.
+    fn validated_tensors(&self) -> Vec<(String, Tensor)> {
+        self.ema.as_ref().map_or_else(|| self.store.state(), |ema| ema.tensors())
+    }
+
+    fn kept(&self, best: &Best) -> Checkpoint {
+        Checkpoint::at(self.folder.top().join(format!("epoch-{:04}-step-{:07}", best.epoch, best.step)))
+    }
+
+    /// Clears what a killed process left among the checkpoints.
+    pub(super) fn tidy(&self) -> Result<(), Error> {
+        folder::tidy(&self.folder.checkpoints())?;
+        folder::tidy(&self.folder.top())?;
+        self.tidy_top()
+    }
+
+    /// Removes the checkpoints that are no longer among those to keep.
+    fn tidy_top(&self) -> Result<(), Error> {
+        let kept: Vec<_> = self.progress.top.iter().map(|best| self.kept(best).path().to_path_buf()).collect();
+        for entry in fs::read_dir(self.folder.top()).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if !kept.contains(&path) {
+                fs::remove_dir_all(&path).map_err(Error::write(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A finished run goes on from nowhere: the checkpoint before the last is removed.
+    pub(super) fn drop_previous(&self) -> Result<(), Error> {
+        let previous = self.folder.previous();
+        match previous.exists() {
+            true => fs::remove_dir_all(previous.path()).map_err(Error::write(previous.path())),
+            false => Ok(()),
+        }
+    }
+
+    /// A step may leave parameters that only the next one's loss would show: refuse to save them.
+    pub(super) fn check_finite(&self) -> Result<(), Error> {
+        match self.first_not_finite()? {
+            Some(name) => Err(self.diverged(format!("{name} is not finite"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The first weight or running statistic that is not finite.
+    pub(super) fn first_not_finite(&self) -> Result<Option<String>, Error> {
+        for (name, tensor) in self.store.state() {
+            if tensor.dtype() == DType::F32 && !sum_of_squares(&tensor)?.is_finite() {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+}
