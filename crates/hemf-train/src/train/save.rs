@@ -86,8 +86,14 @@ impl Trainer {
         Checkpoint::at(self.folder.top().join(format!("epoch-{:04}-step-{:07}", best.epoch, best.step)))
     }
 
-    /// Clears what a killed process left among the checkpoints.
+    /// Clears what a killed process left: files and checkpoints begun, checkpoints replaced.
     pub(super) fn tidy(&self) -> Result<(), Error> {
+        for entry in fs::read_dir(self.folder.path()).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "tmp" || extension == "new") && path.is_file() {
+                fs::remove_file(&path).map_err(Error::write(&path))?;
+            }
+        }
         folder::tidy(&self.folder.checkpoints())?;
         folder::tidy(&self.folder.top())?;
         self.tidy_top()
