@@ -5,7 +5,8 @@ use hemf_train::{ConfigError, Layer, Split};
 
 use crate::commands::{
     audit::Audit, config::Config, cv::Cv, diff::Diff, eval::Eval, export::Export, import::Import, info::Info,
-    parity::Parity, prepare::Prepare, reproduce::Reproduce, runs::Runs, train::Train, verify::Verify, watch::Watch,
+    parity::Parity, prepare::Prepare, preview::Preview, reproduce::Reproduce, runs::Runs, train::Train, verify::Verify,
+    watch::Watch,
 };
 
 /// HEMF: a neural network that sorts medical images into classes.
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Prepare(Prepare),
     /// Look for what is wrong with images, labels and splits: damaged files, duplicates, leaks, telltale formats
     Audit(Audit),
+    /// Draw a sheet of training images as the network will see them, before and after random changes
+    Preview(Preview),
     /// Show every setting of a run, with defaults filled in
     Config(Config),
     /// Write a trained network for other programs: weights for PyTorch, or ONNX

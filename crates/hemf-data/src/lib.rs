@@ -29,6 +29,7 @@
 //! This crate must not know models, losses or metrics. Candle is used to make the batch tensor.
 
 pub mod audit;
+mod augment;
 mod cache;
 mod crop;
 mod decode;
@@ -37,15 +38,18 @@ mod error;
 mod loader;
 mod manifest;
 mod prepare;
+mod preview;
 mod python;
 pub mod quickstart;
 mod raster;
 mod resample;
+mod sampling;
 mod scan;
 mod settings;
 mod split;
 mod transform;
 
+pub use augment::{Affine, Augmentation, Change, ColourJitter, Erasing, Mix, RandAugment};
 pub use crop::CropBox;
 pub use decode::{MAX_BYTES, MAX_PIXELS, Reading, decode};
 pub use draws::Draws;
@@ -53,9 +57,11 @@ pub use error::{Error, ErrorKind};
 pub use loader::{Batch, Batches, Loader};
 pub use manifest::{Check, Manifest, Row, Sample};
 pub use prepare::{Placing, Prepare, Prepared, Unreadable};
+pub use preview::Sheet;
 pub use python::PythonRandom;
 pub use raster::Raster;
 pub use resample::{resize, resized_crop};
-pub use settings::{Augmentation, Preprocessing};
+pub use sampling::Sampling;
+pub use settings::Preprocessing;
 pub use split::{COVID19_CT, ISIC2018, Rule, Split};
-pub use transform::{Geometry, Transform};
+pub use transform::{Drawn, Geometry, Transform};

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use candle_core::{Device, Tensor};
 
-use crate::{Augmentation, Draws, Error, Preprocessing, Sample, Transform};
+use crate::{Augmentation, Draws, Error, Preprocessing, Sample, Sampling, Transform};
 
 /// Images and labels for one step.
 #[derive(Clone, Debug)]
@@ -54,6 +54,9 @@ struct Shared {
     batch: usize,
     seed: u64,
     drop_last: bool,
+    sampling: Sampling,
+    /// Width of soft targets.
+    classes: usize,
 }
 
 impl Loader {
@@ -97,13 +100,32 @@ impl Loader {
         }
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let workers = if workers == 0 { cores() } else { workers };
-        let shared = Shared { samples, transform, batch, seed, drop_last: false };
+        let classes = samples.iter().map(|sample| sample.class + 1).max().unwrap_or(0);
+        let sampling = Sampling::default();
+        let shared = Shared { samples, transform, batch, seed, drop_last: false, sampling, classes };
         Ok(Self { shared: Arc::new(shared), workers })
     }
 
     /// Leaves out a last batch that is not full. By default it is kept.
     pub fn drop_last(mut self, drop_last: bool) -> Self {
         Arc::make_mut(&mut self.shared).drop_last = drop_last;
+        self
+    }
+
+    /// Which images an epoch of training takes. By default each once.
+    ///
+    /// # Errors
+    /// A setting that cannot be.
+    pub fn sampling(mut self, sampling: Sampling) -> Result<Self, Error> {
+        sampling.validate()?;
+        Arc::make_mut(&mut self.shared).sampling = sampling;
+        Ok(self)
+    }
+
+    /// How many classes soft targets are for; at least as many as the samples have, which is the default.
+    pub fn classes(mut self, classes: usize) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        shared.classes = shared.classes.max(classes);
         self
     }
 
@@ -148,19 +170,20 @@ impl Loader {
 impl Shared {
     /// Indices of samples in the order of an epoch.
     fn order(&self, epoch: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.samples.len()).collect();
-        if matches!(self.transform, Transform::Train { .. }) {
-            Draws::new("order", self.seed, &[epoch as u64]).shuffle(&mut order);
+        match self.transform {
+            Transform::Train { .. } => {
+                self.sampling.order(&self.samples, &mut Draws::new("order", self.seed, &[epoch as u64]))
+            }
+            Transform::Eval { .. } => (0..self.samples.len()).collect(),
         }
-        order
     }
 
     /// Decodes and transforms one sample into its place in a batch.
     fn load(&self, sample: &Sample, epoch: usize, out: &mut [f32]) -> Result<(), Error> {
         let picture = self.transform.preprocessing().reading.decode(&sample.path)?;
         let mut draws = Draws::new("augment", self.seed, &[epoch as u64, sample.row as u64]);
-        let geometry = self.transform.draw(&mut draws, (picture.width(), picture.height()));
-        self.transform.apply(picture, geometry, out);
+        let drawn = self.transform.draw(&mut draws, (picture.width(), picture.height()));
+        self.transform.apply(picture, drawn, out);
         Ok(())
     }
 }
@@ -203,11 +226,24 @@ impl Work {
         }
         let labels: Vec<u32> = chosen.iter().map(|&i| samples[i].class as u32).collect();
         let rows = chosen.iter().map(|&i| samples[i].row).collect();
+        let soft_targets = match transform {
+            Transform::Train { augmentation, .. } => {
+                let mut draws = Draws::new("mix", self.shared.seed, &[self.epoch as u64, index as u64]);
+                augmentation.mix.draw(&mut draws, size).map(|mixture| {
+                    mixture.apply(&mut images, channels, size);
+                    mixture.targets(&labels, self.shared.classes, size)
+                })
+            }
+            Transform::Eval { .. } => None,
+        };
+        let soft_targets = soft_targets
+            .map(|targets| Tensor::from_vec(targets, (chosen.len(), self.shared.classes), &Device::Cpu))
+            .transpose()?;
         let shape = (chosen.len(), channels, size, size);
         Ok(Some(Batch {
             images: Tensor::from_vec(images, shape, &Device::Cpu)?,
             labels: Tensor::from_vec(labels, chosen.len(), &Device::Cpu)?,
-            soft_targets: None,
+            soft_targets,
             rows,
         }))
     }

@@ -93,50 +93,14 @@ impl Preprocessing {
     }
 }
 
-/// Random changes to training pictures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Augmentation {
-    /// Share of the picture's area that is kept: smallest, largest.
-    pub scale: [f64; 2],
-    /// Aspect ratio (width / height) of what is kept: smallest, largest.
-    pub ratio: [f64; 2],
-    /// Probability of a left-right flip.
-    pub horizontal_flip: f64,
-}
-
-impl Default for Augmentation {
-    /// The published values.
-    fn default() -> Self {
-        Self { scale: [0.08, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0], horizontal_flip: 0.5 }
-    }
-}
-
-impl Augmentation {
-    /// # Errors
-    /// Names the first setting that cannot be, and what is allowed.
-    pub fn validate(&self) -> Result<(), Error> {
-        let [low, high] = self.scale;
-        check(0.0 < low && low <= high && high <= 1.0, "scale", || {
-            format!("[{low}, {high}] is not 0 < smallest <= largest <= 1")
-        })?;
-        let [low, high] = self.ratio;
-        check(0.0 < low && low <= high && high.is_finite(), "ratio", || {
-            format!("[{low}, {high}] is not 0 < smallest <= largest")
-        })?;
-        check((0.0..=1.0).contains(&self.horizontal_flip), "horizontal_flip", || {
-            format!("{} is not a probability (0 to 1)", self.horizontal_flip)
-        })
-    }
-}
-
-fn check(holds: bool, key: &'static str, reason: impl FnOnce() -> String) -> Result<(), Error> {
+pub(crate) fn check(holds: bool, key: &'static str, reason: impl FnOnce() -> String) -> Result<(), Error> {
     if holds { Ok(()) } else { Err(Error::Setting { key, reason: reason() }) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Augmentation;
 
     #[test]
     fn resize_follows_size_unless_given() {
@@ -176,7 +140,7 @@ mod tests {
             ([0.5, 1.0], [2.0, 1.0], 0.5, "ratio"),
             ([0.5, 1.0], [1.0, 2.0], 1.5, "horizontal_flip"),
         ] {
-            let settings = Augmentation { scale, ratio, horizontal_flip };
+            let settings = Augmentation { scale, ratio, horizontal_flip, ..Augmentation::default() };
             let error = settings.validate().unwrap_err().to_string();
             assert!(error.starts_with(&format!("{key}:")), "{error}");
         }

@@ -1,10 +1,10 @@
 //! From a picture of any size to the network's input.
 //!
-//! What happens to a sample is drawn first (a [`Geometry`], plain numbers) and applied second, so
+//! What happens to a sample is drawn first ([`Drawn`], plain numbers) and applied second, so
 //! that either half is tested without the other.
 
 use crate::resample::resample;
-use crate::{Augmentation, CropBox, Draws, Error, Preprocessing, Raster};
+use crate::{Augmentation, Change, CropBox, Draws, Error, Preprocessing, Raster};
 
 /// What is done to the pictures of a split.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,23 @@ pub enum Geometry {
     Central,
 }
 
+/// All that happens to one sample before it meets others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// Where its pixels come from.
+    pub geometry: Geometry,
+    /// Changes to the square that results, in order.
+    pub changes: Vec<Change>,
+    /// What becomes 0 once values are scaled.
+    pub erased: Option<CropBox>,
+}
+
+impl From<Geometry> for Drawn {
+    fn from(geometry: Geometry) -> Self {
+        Self { geometry, changes: Vec::new(), erased: None }
+    }
+}
+
 impl Transform {
     /// Size and scaling of the result.
     pub fn preprocessing(&self) -> &Preprocessing {
@@ -55,13 +72,19 @@ impl Transform {
     }
 
     /// Draws what happens to a picture of (width, height).
-    pub fn draw(&self, draws: &mut Draws, size: (usize, usize)) -> Geometry {
+    pub fn draw(&self, draws: &mut Draws, size: (usize, usize)) -> Drawn {
         match self {
-            Self::Train { augmentation, .. } => Geometry::Random {
-                crop: CropBox::draw(draws, size, augmentation.scale, augmentation.ratio),
-                flip: draws.uniform() < augmentation.horizontal_flip,
-            },
-            Self::Eval { .. } => Geometry::Central,
+            Self::Train { augmentation, preprocessing } => {
+                let side = preprocessing.size;
+                let geometry = Geometry::Random {
+                    crop: CropBox::draw(draws, size, augmentation.scale, augmentation.ratio),
+                    flip: draws.uniform() < augmentation.horizontal_flip,
+                };
+                let changes = augmentation.draw_changes(draws, (side, side));
+                let erased = augmentation.erasing.as_ref().and_then(|erasing| erasing.draw(draws, side));
+                Drawn { geometry, changes, erased }
+            }
+            Self::Eval { .. } => Geometry::Central.into(),
         }
     }
 
@@ -69,20 +92,31 @@ impl Transform {
     ///
     /// # Panics
     /// When `out` has another length, or the geometry was drawn for another picture.
-    pub fn apply(&self, picture: Raster, geometry: Geometry, out: &mut [f32]) {
+    pub fn apply(&self, picture: Raster, drawn: impl Into<Drawn>, out: &mut [f32]) {
+        let Drawn { geometry, changes, erased } = drawn.into();
         let settings = self.preprocessing();
         let picture = if settings.channels == 1 { picture.into_luma() } else { picture };
         let size = settings.size;
-        let square = CropBox::whole(size, size);
-        match geometry {
+        let (mut square, mut flip) = match geometry {
             Geometry::Random { crop, flip } => {
-                normalise(&resample(&picture, crop, (size, size), square), flip, settings, out);
+                (resample(&picture, crop, (size, size), CropBox::whole(size, size)), flip)
             }
             Geometry::Central => {
                 let whole = CropBox::whole(picture.width(), picture.height());
                 let resized = settings.resized(picture.width(), picture.height());
-                let middle = CropBox::center(size, resized.0, resized.1);
-                normalise(&resample(&picture, whole, resized, middle), false, settings, out);
+                (resample(&picture, whole, resized, CropBox::center(size, resized.0, resized.1)), false)
+            }
+        };
+        if flip && !changes.is_empty() {
+            square = Change::FlipHorizontal.apply(square);
+            flip = false;
+        }
+        let square = changes.iter().fold(square, |square, change| change.apply(square));
+        normalise(&square, flip, settings, out);
+        if let Some(part) = erased {
+            for plane in out.chunks_exact_mut(size * size) {
+                let rows = plane.chunks_exact_mut(size).skip(part.top).take(part.height);
+                rows.for_each(|row| row[part.left..part.left + part.width].fill(0.0));
             }
         }
     }
@@ -155,5 +189,49 @@ mod tests {
             );
             assert!(out.iter().all(|&v| (v - 0.003_921_6).abs() < 1e-6), "{width} x {height}");
         }
+    }
+
+    #[test]
+    fn changes_come_after_the_flip_and_erasing_last() {
+        let picture = Raster::new(2, 2, 3, (0..12).map(|v| v * 20).collect());
+        let preprocessing = Preprocessing { size: 2, resize: 2, ..Default::default() };
+        let transform = Transform::Train { preprocessing, augmentation: Augmentation::default() };
+        let crop = CropBox { top: 0, left: 0, height: 2, width: 2 };
+        let apply = |flip, changes: &[Change], erased| {
+            let mut out = [9f32; 12];
+            let geometry = Geometry::Random { crop, flip };
+            transform.apply(picture.clone(), Drawn { geometry, changes: changes.to_vec(), erased }, &mut out);
+            out
+        };
+        // Two mirrors are none; a flip is the same before another change.
+        assert_eq!(apply(true, &[Change::FlipHorizontal], None), apply(false, &[], None));
+        assert_eq!(apply(true, &[Change::Posterize(8)], None), apply(true, &[], None));
+        let erased = apply(false, &[], Some(CropBox { top: 1, left: 0, height: 1, width: 2 }));
+        let plain = apply(false, &[], None);
+        for (plane, whole) in erased.chunks(4).zip(plain.chunks(4)) {
+            assert_eq!(plane, [whole[0], whole[1], 0.0, 0.0]);
+        }
+    }
+
+    #[test]
+    fn what_is_off_draws_nothing() {
+        let preprocessing = Preprocessing::for_size(32);
+        let published =
+            Transform::Train { preprocessing: preprocessing.clone(), augmentation: Augmentation::default() };
+        let more = Augmentation { rotation: 10.0, erasing: Some(Default::default()), ..Default::default() };
+        let more = Transform::Train { preprocessing, augmentation: more };
+        let mut erased = 0;
+        for sample in 0..200 {
+            let draw = |transform: &Transform| transform.draw(&mut Draws::new("augment", 1, &[sample]), (50, 40));
+            let (plain, changed) = (draw(&published), draw(&more));
+            assert!(plain.changes.is_empty() && plain.erased.is_none());
+            assert_eq!(plain.geometry, changed.geometry);
+            assert_eq!(changed.changes.len(), 1);
+            if let Some(part) = changed.erased {
+                assert!(part.fits(32, 32));
+                erased += 1;
+            }
+        }
+        assert!((70..130).contains(&erased), "{erased} of 200");
     }
 }

@@ -182,7 +182,7 @@ fn random_crop_statistics() {
         let boxes: Vec<CropBox> = (0..N as u64)
             .map(|sample| {
                 let mut draws = Draws::new("augment", 11, &[0, sample]);
-                match transform.draw(&mut draws, (width, height)) {
+                match transform.draw(&mut draws, (width, height)).geometry {
                     Geometry::Random { crop, flip } => {
                         flips += usize::from(flip);
                         crop

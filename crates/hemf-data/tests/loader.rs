@@ -1,6 +1,9 @@
 //! Batches depend on (seed, epoch) alone, come in order, and leave nothing behind.
 
-use hemf_data::{Augmentation, Batch, Error, Loader, Manifest, Preprocessing, Sample, Split, quickstart};
+use hemf_data::{
+    Augmentation, Batch, ColourJitter, Erasing, Error, Loader, Manifest, Mix, Preprocessing, RandAugment, Sample,
+    Sampling, Sheet, Split, quickstart,
+};
 use tempfile::TempDir;
 
 fn data() -> (TempDir, Manifest) {
@@ -131,4 +134,72 @@ fn one_channel_batches() {
     let preprocessing = Preprocessing { channels: 1, ..Preprocessing::for_size(24) };
     let loader = Loader::eval(manifest.samples(Split::Test), preprocessing, 4, 1).unwrap();
     assert_eq!(loader.batches(0).next().unwrap().unwrap().images.dims(), [4, 1, 24, 24]);
+}
+
+#[test]
+fn every_change_at_once_and_mixed_classes() {
+    let (_dir, manifest) = data();
+    let samples = manifest.samples(Split::Train);
+    let classes = manifest.classes().len();
+    let augmentation = Augmentation {
+        vertical_flip: 0.5,
+        rotation: 20.0,
+        rand_augment: Some(RandAugment::default()),
+        colour_jitter: Some(ColourJitter { brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 0.1 }),
+        erasing: Some(Erasing::default()),
+        mix: Mix::Either { mix_up: 0.4, cut_mix: 1.0 },
+        ..Augmentation::default()
+    };
+    let epoch = |workers| -> Vec<_> {
+        let preprocessing = Preprocessing::for_size(24);
+        let loader = Loader::train(samples.clone(), preprocessing, augmentation.clone(), 6, 7, workers).unwrap();
+        let loader = loader.classes(classes).sampling(Sampling::Weighted { power: 1.0 }).unwrap();
+        let batches = loader.batches(0).map(|batch| {
+            let targets: Vec<Vec<f32>> = batch.as_ref().unwrap().soft_targets.as_ref().unwrap().to_vec2().unwrap();
+            (targets, plain(batch))
+        });
+        batches.collect()
+    };
+    let one = epoch(1);
+    assert!(epoch(3) == one, "whatever the number of workers");
+    let mut shared = 0;
+    for (targets, (pixels, labels, _)) in &one {
+        assert!(pixels.iter().all(|value| (-1.0..=1.0).contains(value)));
+        for (i, target) in targets.iter().enumerate() {
+            assert_eq!(target.len(), classes);
+            assert!((target.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+            // Nothing but the image's class and that of the one before.
+            let before = labels[(i + labels.len() - 1) % labels.len()];
+            let others = target.iter().enumerate().filter(|(c, _)| *c as u32 != labels[i] && *c as u32 != before);
+            assert!(others.map(|(_, share)| *share).all(|share| share == 0.0));
+            shared += usize::from(target.iter().filter(|share| **share > 0.0).count() == 2);
+        }
+    }
+    assert!(shared > 0, "some images are of two classes");
+    // Without mixing there are no soft targets.
+    let batch = train(samples, 6, 7, 1).batches(0).next().unwrap().unwrap();
+    assert!(batch.soft_targets.is_none());
+}
+
+#[test]
+fn a_sheet_shows_each_image_before_and_after() {
+    let (_dir, manifest) = data();
+    let sheet = Sheet { images: 3, epochs: 2, seed: 7 };
+    let preprocessing = Preprocessing::for_size(24);
+    let draw = |augmentation: &Augmentation| {
+        let file = sheet.draw(&manifest, &preprocessing, augmentation).unwrap();
+        image::load_from_memory(&file).unwrap().to_rgb8()
+    };
+    let published = draw(&Augmentation::default());
+    assert_eq!(published.dimensions(), (3 * 28 + 4, 3 * 28 + 4));
+    // The whole picture, never flipped: what training sees is then what evaluation sees but for its margin.
+    let erased = Augmentation {
+        erasing: Some(Erasing { probability: 1.0, scale: [0.9, 0.9], ratio: [1.0, 1.0] }),
+        ..Augmentation::default()
+    };
+    let grey = |sheet: &image::RgbImage, column: u32| {
+        (0..24 * 24).filter(|i| sheet.get_pixel(4 + column * 28 + i % 24, 4 + i / 24).0 == [128; 3]).count()
+    };
+    let sheet = draw(&erased);
+    assert!(grey(&sheet, 0) < 300 && grey(&sheet, 1) >= 500 && grey(&sheet, 2) >= 500);
 }

@@ -10,6 +10,7 @@ pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod parity;
 pub(crate) mod prepare;
+pub(crate) mod preview;
 pub(crate) mod reproduce;
 pub(crate) mod runs;
 pub(crate) mod train;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
         Command::Eval(args) => eval::run(args),
         Command::Cv(args) => cv::run(args, program),
         Command::Audit(args) => audit::run(args),
+        Command::Preview(args) => preview::run(args),
         Command::Prepare(args) => prepare::run(args, program),
         Command::Config(args) => config::run(args),
         Command::Export(args) => export::run(args),

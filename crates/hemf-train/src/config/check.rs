@@ -46,6 +46,10 @@ impl RunConfig {
         };
         at_most("data.workers", data.workers, 256)?;
         data.preprocessing.validate().map_err(|error| refuse("preprocessing", error))?;
+        data.sampling.validate().map_err(|error| match error {
+            hemf_data::Error::Setting { key, reason } => (format!("data.{key}"), reason),
+            other => ("data.sampling".to_owned(), other.to_string()),
+        })?;
         data.augmentation.validate().map_err(|error| refuse("augmentation", error))?;
         data.prepare.rule.validate().map_err(|error| refuse("prepare.rule", error))
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hemf_data::{Augmentation, Prepare, Preprocessing};
+use hemf_data::{Augmentation, Prepare, Preprocessing, Sampling};
 use hemf_model::{HemfConfig, ModelConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,8 @@ pub struct DataConfig {
     pub preprocessing: Preprocessing,
     /// Random changes to training images.
     pub augmentation: Augmentation,
+    /// Which training images an epoch takes.
+    pub sampling: Sampling,
     /// Threads that decode images; 0 for one per core.
     pub workers: usize,
 }
@@ -102,6 +104,7 @@ impl Default for DataConfig {
             prepare: Prepare::default(),
             preprocessing: Preprocessing::default(),
             augmentation: Augmentation::default(),
+            sampling: Sampling::default(),
             workers: 2,
         }
     }

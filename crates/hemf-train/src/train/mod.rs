@@ -241,7 +241,9 @@ fn loaders(config: &RunConfig, manifest: &Manifest) -> Result<(Loader, Loader), 
         train.batch,
         train.seed,
         data.workers,
-    )?;
+    )?
+    .sampling(data.sampling.clone())?
+    .classes(manifest.classes().len());
     check_last_batch(config, training.samples().len())?;
     let validation = Loader::eval(
         dataset::samples(manifest, Split::Validation)?,

@@ -1,0 +1,49 @@
+//! `hemf preview`: a sheet of what the network will see.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use hemf_train::{Layer, RunConfig, preview};
+
+use super::print;
+use crate::{
+    args::Set,
+    exit::{Exit, Failure},
+    progress::Progress,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Preview {
+    /// Configuration file, such as configs/isic2018.yaml
+    config: PathBuf,
+
+    /// The images: a manifest written by `prepare`, or a folder with a subfolder per class
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+
+    #[command(flatten)]
+    set: Set,
+
+    /// How many images, a row each
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    images: u16,
+
+    /// How often each is drawn anew, a column each
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=32))]
+    epochs: u16,
+
+    /// Where to write the picture
+    #[arg(long, value_name = "FILE", default_value = "preview.png")]
+    out: PathBuf,
+}
+
+pub(super) fn run(args: Preview) -> Result<Exit, Failure> {
+    let mut layers = args.set.layers()?;
+    if let Some(path) = &args.data {
+        layers.push(Layer::path("--data", "data.path", path));
+    }
+    let config = RunConfig::load(&args.config, &layers)?;
+    preview(&config, args.images.into(), args.epochs.into(), &args.out, &mut Progress::new())?;
+    print(&format!("{}\n", args.out.display()))?;
+    Ok(Exit::Ok)
+}
