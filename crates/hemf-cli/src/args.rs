@@ -1,12 +1,15 @@
 //! What may be typed. Each command's own arguments stand beside what it does, in `commands`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hemf_eval::{Averaging, Views};
 use hemf_train::{ConfigError, Layer, Split};
 
 use crate::commands::{
     audit::Audit, config::Config, cv::Cv, diff::Diff, eval::Eval, export::Export, import::Import, info::Info,
-    parity::Parity, prepare::Prepare, preview::Preview, reproduce::Reproduce, runs::Runs, train::Train, verify::Verify,
-    watch::Watch,
+    parity::Parity, plot::Plot, predict::Predict, prepare::Prepare, preview::Preview, reproduce::Reproduce, runs::Runs,
+    train::Train, verify::Verify, watch::Watch,
 };
 
 /// HEMF: a neural network that sorts medical images into classes.
@@ -39,6 +42,10 @@ pub(crate) enum Command {
     Eval(Eval),
     /// Train and measure a network for each fold of a data set
     Cv(Cv),
+    /// Ask a trained network about image files
+    Predict(Predict),
+    /// Draw a report's pictures and page again, from its files alone
+    Plot(Plot),
     /// List the images of a folder and decide which are for training, validation and test
     Prepare(Prepare),
     /// Look for what is wrong with images, labels and splits: damaged files, duplicates, leaks, telltale formats
@@ -72,6 +79,66 @@ pub(crate) struct Set {
     /// Change one setting, such as train.batch=8; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+}
+
+/// How images are shown to a network, and to which others.
+#[derive(Debug, Args)]
+pub(crate) struct Asked {
+    /// Views of each image that are averaged
+    #[arg(long, value_enum, value_name = "VIEWS", default_value_t = ViewsName::One)]
+    tta: ViewsName,
+
+    /// Another run of the same classes, asked together with the first; may be repeated
+    #[arg(long, value_name = "RUN")]
+    ensemble: Vec<PathBuf>,
+
+    /// What is averaged over views and runs
+    #[arg(long, value_enum, default_value_t = AverageName::Probability)]
+    average: AverageName,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ViewsName {
+    /// The middle, as in validation
+    One,
+    /// The middle, mirrored left-right, top-bottom and both
+    Flips,
+    /// The middle and the four corners
+    FiveCrops,
+    /// The same, and each mirrored
+    TenCrops,
+    /// The middle at three magnifications
+    Scales,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AverageName {
+    Probability,
+    Logit,
+}
+
+impl Asked {
+    /// `first` and those that are asked together with it.
+    pub(crate) fn runs(&self, first: PathBuf) -> Vec<PathBuf> {
+        std::iter::once(first).chain(self.ensemble.iter().cloned()).collect()
+    }
+
+    pub(crate) fn views(&self) -> Views {
+        match self.tta {
+            ViewsName::One => Views::One,
+            ViewsName::Flips => Views::Flips,
+            ViewsName::FiveCrops => Views::FiveCrops,
+            ViewsName::TenCrops => Views::TenCrops,
+            ViewsName::Scales => Views::Scales,
+        }
+    }
+
+    pub(crate) fn averaging(&self) -> Averaging {
+        match self.average {
+            AverageName::Probability => Averaging::Probability,
+            AverageName::Logit => Averaging::Logit,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -19,6 +19,8 @@ pub enum Exit {
     /// A file is not as it was written: a checksum or seal does not agree. Or a number is not what the published code
     /// computes.
     Integrity = 4,
+    /// A score is below what `--fail-under` demands.
+    BelowTarget = 5,
     /// Training reached a number that is not finite.
     Diverged = 6,
     /// A file could not be written.

@@ -11,7 +11,8 @@ pub use write::{write_report, write_report_with};
 
 use crate::score::weighted_mean;
 use crate::{
-    Average, Calibration, ClassCounts, ConfusionMatrix, Error, KappaWeights, Predictions, RocCurves, Score, Undefined,
+    Average, Bins, CALIBRATION_BINS, Calibration, ClassCounts, ConfusionMatrix, Error, KappaWeights, Predictions,
+    RocCurves, Score, Undefined,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -46,6 +47,8 @@ pub struct Report {
     pub brier: Score,
     /// Expected and maximum calibration error with their bins.
     pub calibration: Calibration,
+    /// Expected calibration error in bins that hold equally many samples.
+    pub ece_equal_mass: Score,
     /// Means over classes, each class alike.
     #[serde(rename = "macro")]
     pub macro_average: Averages,
@@ -91,6 +94,8 @@ pub struct ClassReport {
     pub specificity: Score,
     /// Negative predictive value.
     pub npv: Score,
+    /// Jaccard index: of the samples of the class or taken for it, the share that is both.
+    pub jaccard: Score,
     /// Area under the ROC curve.
     pub auc: Score,
     /// Area under the precision-recall curve as a sum of steps.
@@ -157,6 +162,7 @@ impl Report {
             log_loss: predictions.log_loss(),
             brier: predictions.brier(),
             calibration: predictions.calibration(),
+            ece_equal_mass: predictions.calibration_in(Bins::EqualMass(CALIBRATION_BINS)).ece,
             macro_average: Averages::over_classes(Average::Macro, &matrix, &classes),
             weighted: Averages::over_classes(Average::Weighted, &matrix, &classes),
             micro: Averages {
@@ -227,6 +233,7 @@ impl Report {
                 ("f1", class.f1, zero),
                 ("specificity", class.specificity, None),
                 ("npv", class.npv, None),
+                ("jaccard", class.jaccard, None),
                 ("auc", class.auc, out),
                 ("average_precision", class.average_precision, out),
                 ("precision_recall_area", class.precision_recall_area, None),
@@ -255,6 +262,7 @@ impl ClassReport {
             f1: counts.f1(),
             specificity: counts.specificity(),
             npv: counts.negative_predictive_value(),
+            jaccard: counts.jaccard(),
             auc: curve.auc(),
             average_precision: curve.average_precision(),
             precision_recall_area: curve.precision_recall_area(),

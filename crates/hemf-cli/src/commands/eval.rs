@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hemf_train::{Checkpoint, RunFolder, Split, evaluate, write_report};
+use hemf_eval::{EvalSettings, Findings, Predictor, measure, write_report};
+use hemf_train::{Checkpoint, RunFolder, Split};
 
 use super::print;
 use crate::{
-    args::SplitName,
+    args::{Asked, SplitName},
     exit::{Exit, Failure},
     progress::Progress,
 };
@@ -33,6 +34,37 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
+    #[command(flatten)]
+    asked: Asked,
+
+    /// Columns of the manifest whose values are subgroups, separated by commas [default: all that can be]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    subgroups: Vec<String>,
+
+    /// Sensitivities and specificities that thresholds are to reach
+    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', default_values_t = EvalSettings::default().targets)]
+    targets: Vec<f64>,
+
+    /// Resamples of the bootstrap
+    #[arg(long, value_name = "N", default_value_t = EvalSettings::default().resamples)]
+    resamples: usize,
+
+    /// Seed of the bootstrap
+    #[arg(long, default_value_t = EvalSettings::default().seed)]
+    seed: u64,
+
+    /// Level of all intervals
+    #[arg(long, value_name = "SHARE", default_value_t = EvalSettings::default().level)]
+    level: f64,
+
+    /// How many of the most confident errors are pictured
+    #[arg(long, value_name = "N", default_value_t = EvalSettings::default().errors)]
+    errors: usize,
+
+    /// End with code 5 when a score is below a number, such as accuracy=0.8 or recall:MEL=0.7; may be repeated
+    #[arg(long, value_name = "SCORE=NUMBER", value_parser = demand)]
+    fail_under: Vec<(String, f64)>,
+
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -49,22 +81,47 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     let checkpoint = Checkpoint::find(&path)?;
     let split = Split::from(args.split);
     eprintln!("evaluating {} on {split} images", checkpoint.path().display());
-
+    let Eval { subgroups, targets, resamples, seed, level, errors, .. } = args;
+    let settings = EvalSettings { resamples, seed, level, targets, subgroups, errors };
+    let mut predictor = Predictor::load(&args.asked.runs(path), args.asked.views(), args.asked.averaging())?;
     let mut progress = Progress::new();
-    let predictions = evaluate(&checkpoint, args.data.as_deref(), split, args.allow_changed, &mut progress);
+    let data = args.data.as_deref();
+    let evaluation = measure(&mut predictor, data, split, args.allow_changed, settings, &mut progress);
     progress.finish();
+    let evaluation = evaluation?;
     let folder = args.out.unwrap_or_else(|| report_folder(&checkpoint, split));
-    let report = write_report(&folder, &predictions?)?;
+    evaluation.write(&folder)?;
+    let findings = write_report(&folder, &evaluation)?;
     print(&match args.json {
-        true => report.to_json(),
-        false => report.to_text(),
+        true => findings.to_json(),
+        false => findings.to_text(),
     })?;
-    eprintln!("report and pictures: {}", folder.display());
-    Ok(Exit::Ok)
+    eprintln!("report: {}", folder.join("index.html").display());
+    verdict(&findings, &args.fail_under)
+}
+
+/// Whether every score that was demanded is reached.
+fn verdict(findings: &Findings, demands: &[(String, f64)]) -> Result<Exit, Failure> {
+    let mut exit = Exit::Ok;
+    for (name, least) in demands {
+        let score = findings.score(name).map_err(Failure::usage)?;
+        if score < *least {
+            eprintln!("failed: {name} is {score:.4}, below {least}");
+            exit = Exit::BelowTarget;
+        }
+    }
+    Ok(exit)
+}
+
+/// `SCORE=NUMBER`
+fn demand(text: &str) -> Result<(String, f64), String> {
+    let (name, number) = text.rsplit_once('=').ok_or("expected SCORE=NUMBER, such as accuracy=0.8")?;
+    let number = number.parse().map_err(|_| format!("\"{number}\" is not a number"))?;
+    Ok((name.to_owned(), number))
 }
 
 /// `report` in the run's folder, or here for a checkpoint outside of a run; other splits have their own.
-fn report_folder(checkpoint: &Checkpoint, split: Split) -> PathBuf {
+pub(super) fn report_folder(checkpoint: &Checkpoint, split: Split) -> PathBuf {
     let name = match split {
         Split::Test => "report".to_owned(),
         other => format!("report-{other}"),

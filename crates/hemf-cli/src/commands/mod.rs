@@ -9,6 +9,8 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod parity;
+pub(crate) mod plot;
+pub(crate) mod predict;
 pub(crate) mod prepare;
 pub(crate) mod preview;
 pub(crate) mod reproduce;
@@ -39,6 +41,8 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
         Command::Cv(args) => cv::run(args, program),
         Command::Audit(args) => audit::run(args),
         Command::Preview(args) => preview::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Plot(args) => plot::run(args),
         Command::Prepare(args) => prepare::run(args, program),
         Command::Config(args) => config::run(args),
         Command::Export(args) => export::run(args),

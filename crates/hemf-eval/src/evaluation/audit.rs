@@ -1,0 +1,119 @@
+//! What the manifest tells of the data, and of leaks from training into what is measured.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hemf_data::{Manifest, Split};
+use serde::{Deserialize, Serialize};
+
+/// Counts of the data set and of what must not be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Images of each class in training, validation and test.
+    pub classes: Vec<ClassCount>,
+    /// Whether the manifest knows which images belong together (a patient, a lesion).
+    pub has_groups: bool,
+    /// Groups with images in more than one split.
+    pub groups_across_splits: usize,
+    /// Files of equal content in more than one split.
+    pub duplicates_across_splits: usize,
+    /// Files of equal content with different classes.
+    pub conflicting_labels: usize,
+    /// The first names of what is counted above, at most ten of each.
+    pub examples: Vec<String>,
+}
+
+/// Images of a class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassCount {
+    /// Its name.
+    pub class: String,
+    /// To train on.
+    pub train: usize,
+    /// To choose the epoch, thresholds and temperature on.
+    pub validation: usize,
+    /// To measure on.
+    pub test: usize,
+}
+
+const EXAMPLES: usize = 10;
+
+impl Audit {
+    /// Looks at the rows; near duplicates are not searched for.
+    pub fn new(manifest: &Manifest) -> Self {
+        let counts = [Split::Train, Split::Validation, Split::Test].map(|split| manifest.class_counts(split));
+        let class = |(i, class): (usize, &String)| ClassCount {
+            class: class.clone(),
+            train: counts[0][i],
+            validation: counts[1][i],
+            test: counts[2][i],
+        };
+        let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut contents: BTreeMap<&str, Vec<&hemf_data::Row>> = BTreeMap::new();
+        for row in manifest.rows() {
+            if let Some(group) = &row.group {
+                groups.entry(group).or_default().insert(row.split.name());
+            }
+            contents.entry(&row.blake3).or_default().push(row);
+        }
+        let across: Vec<(&&str, &BTreeSet<&str>)> = groups.iter().filter(|(_, splits)| splits.len() > 1).collect();
+        let differ = |key: fn(&hemf_data::Row) -> &str| {
+            let several = |rows: &&Vec<&hemf_data::Row>| rows.iter().any(|row| key(row) != key(rows[0]));
+            contents.values().filter(several).collect::<Vec<_>>()
+        };
+        let (duplicates, conflicts) = (differ(|row| row.split.name()), differ(|row| &row.class));
+        let names = |rows: &Vec<&hemf_data::Row>| {
+            let names: Vec<String> = rows.iter().map(|row| format!("{} ({})", row.path, row.split.name())).collect();
+            names.join(" = ")
+        };
+        let group = |(group, splits): &(&&str, &BTreeSet<&str>)| {
+            format!("group {group}: {}", splits.iter().copied().collect::<Vec<_>>().join(", "))
+        };
+        let examples = across.iter().take(EXAMPLES).map(group);
+        let examples =
+            examples.chain(duplicates.iter().take(EXAMPLES).map(|rows| format!("same content: {}", names(rows))));
+        let examples =
+            examples.chain(conflicts.iter().take(EXAMPLES).map(|rows| format!("other class: {}", names(rows))));
+        Self {
+            classes: manifest.classes().iter().enumerate().map(class).collect(),
+            has_groups: !groups.is_empty(),
+            groups_across_splits: across.len(),
+            duplicates_across_splits: duplicates.len(),
+            conflicting_labels: conflicts.len(),
+            examples: examples.collect(),
+        }
+    }
+
+    /// Whether something of the training is in what is measured, as far as the manifest tells.
+    pub fn leaks(&self) -> bool {
+        self.groups_across_splits + self.duplicates_across_splits > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hemf_data::Row;
+
+    fn row(path: &str, class: &str, split: Split, group: Option<&str>, digit: char) -> Row {
+        let blake3 = digit.to_string().repeat(64);
+        let (path, class, group) = (path.to_owned(), class.to_owned(), group.map(str::to_owned));
+        Row { path, class, split, group, width: 1, height: 1, bytes: 1, blake3, ..Row::default() }
+    }
+
+    #[test]
+    fn leaks_are_counted() {
+        let rows = vec![
+            row("a", "x", Split::Train, Some("p1"), '1'),
+            row("b", "x", Split::Test, Some("p1"), '2'),
+            row("c", "y", Split::Train, Some("p2"), '3'),
+            row("d", "x", Split::Test, Some("p3"), '3'),
+            row("e", "y", Split::Validation, None, '4'),
+        ];
+        let manifest = Manifest::new(std::path::Path::new("."), 1, "by hand", rows).unwrap();
+        let audit = Audit::new(&manifest);
+        assert!(audit.leaks() && audit.has_groups);
+        assert_eq!((audit.groups_across_splits, audit.duplicates_across_splits, audit.conflicting_labels), (1, 1, 1));
+        assert_eq!(audit.examples[0], "group p1: test, train");
+        assert_eq!(audit.classes[1], ClassCount { class: "y".into(), train: 1, validation: 1, test: 0 });
+    }
+}

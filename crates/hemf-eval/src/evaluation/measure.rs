@@ -1,0 +1,217 @@
+//! Measuring: images through the networks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use hemf_data::{Manifest, Raster, Sample, Split, decode};
+use hemf_metrics::Predictions;
+use hemf_metrics::decision::Temperature;
+use hemf_train::{Card, Error, EvalSet, Event, Observer, Silent};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Audit, ErrorPictures, Evaluation, Facts, FittedTemperature, NetworkFacts, Samples, confident_errors, files,
+};
+use crate::network::StoredTemperature;
+use crate::predictor::name_of;
+use crate::{InputStatistics, Measures, Network, Predictor, explain, heat, png};
+
+/// What is measured and shown, as far as it can be chosen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvalSettings {
+    /// Resamples of the bootstrap.
+    pub resamples: usize,
+    /// What the resamples follow from.
+    pub seed: u64,
+    /// Level of every interval.
+    pub level: f64,
+    /// Sensitivities and specificities that operating points are to reach.
+    pub targets: Vec<f64>,
+    /// Columns whose values are subgroups; none named: those that can be.
+    pub subgroups: Vec<String>,
+    /// How many errors are pictured.
+    pub errors: usize,
+}
+
+impl Default for EvalSettings {
+    fn default() -> Self {
+        Self { resamples: 2000, seed: 0, level: 0.95, targets: vec![0.9, 0.95], subgroups: Vec::new(), errors: 12 }
+    }
+}
+
+/// At most so many training images are measured for [`InputStatistics`].
+const MOST_MEASURED: usize = 2000;
+/// Side of the pictures of errors, in pixels.
+const THUMBNAIL: usize = 192;
+
+/// Measures the networks of `predictor` on the images of `split`: those of the first network's data set, or of `data`
+/// ([`EvalSet::open`]). Fits a temperature on the validation images and measures the training images; both are kept in
+/// the checkpoint where it is a single network looking once.
+///
+/// # Errors
+/// Images that are not there or cannot be read, columns that do not exist, a checkpoint that cannot be written.
+pub fn measure(
+    predictor: &mut Predictor,
+    data: Option<&Path>,
+    split: Split,
+    allow_changed: bool,
+    settings: EvalSettings,
+    observer: &mut dyn Observer,
+) -> Result<Evaluation, Error> {
+    let first = predictor.first();
+    let (checkpoint, card) = (first.checkpoint().clone(), first.card().clone());
+    let set = EvalSet::open(&checkpoint, &card, data, split, allow_changed, observer)?;
+    let samples = Samples::new(&set.manifest, &set.samples);
+    check_columns(&samples, &settings.subgroups)?;
+    let predictions = score(predictor, &set.manifest, &set.samples, observer)?;
+
+    let validation = match split {
+        Split::Validation => None,
+        _ => match EvalSet::open(&checkpoint, &card, None, Split::Validation, allow_changed, &mut Silent) {
+            Ok(validation) => {
+                Some((score(predictor, &validation.manifest, &validation.samples, observer)?, validation))
+            }
+            Err(error) => {
+                let note = format!("no thresholds and no temperature, for want of validation images: {error}");
+                observer.event(&Event::Note(&note));
+                None
+            }
+        },
+    };
+    let fit = validation.as_ref().map(|(predictions, _)| Temperature::fit(predictions));
+    if let (Some(fit), Some((predictions, validation))) = (&fit, &validation)
+        && predictor.is_plain()
+    {
+        let (temperature, images) = (fit.temperature, predictions.len());
+        let manifest_seal = validation.manifest.seal().to_owned();
+        predictor.first_mut().keep_temperature(StoredTemperature { temperature, images, manifest_seal })?;
+        keep_inputs(predictor.first_mut(), &validation.manifest)?;
+    }
+    let errors = picture_errors(predictor.first(), &set, &predictions, settings.errors, observer)?;
+    let name = if set.whole_folder { "all".to_owned() } else { split.to_string() };
+    let facts = Facts {
+        program: card.program.clone(),
+        networks: predictor.networks().iter().map(network_facts).collect::<Result<_, _>>()?,
+        views: predictor.views(),
+        averaging: predictor.averaging(),
+        split: name,
+        manifest_seal: set.manifest.seal().to_owned(),
+        rule: set.manifest.rule().to_owned(),
+        split_seed: set.manifest.seed(),
+        trained_on: set.trained_on,
+        temperature: fit.map(|fit| FittedTemperature {
+            temperature: fit.temperature,
+            validation_loss_before: fit.loss_before.or_zero(),
+            validation_loss_after: fit.loss_after.or_zero(),
+            at_limit: fit.at_limit,
+        }),
+        settings,
+        audit: Audit::new(&set.manifest),
+    };
+    let validation = validation.map(|(predictions, _)| predictions);
+    let epochs = checkpoint.run().map_or_else(Vec::new, |run| files::epochs(run.path()));
+    Ok(Evaluation { facts, predictions, validation, samples, errors, epochs })
+}
+
+fn check_columns(samples: &Samples, named: &[String]) -> Result<(), Error> {
+    let unknown = named.iter().find(|name| samples.columns.iter().all(|(column, _)| &column != name));
+    let Some(unknown) = unknown else { return Ok(()) };
+    let columns: Vec<&str> = samples.columns.iter().map(|(name, _)| name.as_str()).collect();
+    let allowed = if columns.is_empty() { "it has none beyond its own".to_owned() } else { columns.join(", ") };
+    let what = format!("the manifest has no column \"{unknown}\" for subgroups ({allowed})");
+    Err(Error::Checkpoint { path: PathBuf::from("--subgroups"), what })
+}
+
+/// Probabilities of every sample.
+fn score(
+    predictor: &Predictor,
+    manifest: &Manifest,
+    samples: &[Sample],
+    observer: &mut dyn Observer,
+) -> Result<Predictions, Error> {
+    let mut rows = Vec::with_capacity(samples.len() * manifest.classes().len());
+    let mut done = 0;
+    for batch in samples.chunks(predictor.batch()) {
+        let pictures: Vec<Raster> = batch.par_iter().map(|sample| decode(&sample.path)).collect::<Result<_, _>>()?;
+        rows.extend(predictor.probabilities(&pictures)?.into_iter().flatten());
+        done += batch.len();
+        observer.event(&Event::Scored { done, total: samples.len() });
+    }
+    let ids = samples.iter().map(|sample| manifest.rows()[sample.row].path.clone()).collect();
+    let truth = samples.iter().map(|sample| sample.class).collect();
+    Ok(Predictions::new(manifest.classes().to_vec(), ids, truth, rows)?)
+}
+
+/// Measures training images, evenly spread where there are many, and keeps what they are like in the checkpoint.
+fn keep_inputs(network: &mut Network, manifest: &Manifest) -> Result<(), Error> {
+    let samples = manifest.samples(Split::Train);
+    let step = samples.len().div_ceil(MOST_MEASURED).max(1);
+    let failed = Mutex::new(None);
+    let chosen: Vec<&Sample> = samples.iter().step_by(step).collect();
+    let measures: Vec<Measures> = chosen
+        .par_iter()
+        .filter_map(|sample| match decode(&sample.path) {
+            Ok(picture) => Some(Measures::new(&picture)),
+            Err(error) => {
+                *failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error);
+                None
+            }
+        })
+        .collect();
+    if let Some(error) = failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+        return Err(error.into());
+    }
+    match InputStatistics::new(&measures) {
+        Some(statistics) => network.keep_inputs(statistics),
+        None => Ok(()),
+    }
+}
+
+/// The most confident errors, with what the last maps of the branches and each stage of the fusion rested on.
+fn picture_errors(
+    network: &Network,
+    set: &EvalSet,
+    predictions: &Predictions,
+    count: usize,
+    observer: &mut dyn Observer,
+) -> Result<Vec<ErrorPictures>, Error> {
+    let errors: Vec<usize> = confident_errors(predictions).into_iter().take(count).collect();
+    if !errors.is_empty() {
+        observer.event(&Event::Note(&format!("explaining the {} most confident errors", errors.len())));
+    }
+    let predicted = predictions.predicted();
+    let picture = |&sample: &usize| {
+        let picture = decode(&set.samples[sample].path)?;
+        let seen = heat::seen(&picture, network.preprocessing(), THUMBNAIL);
+        let maps = explain::grad_cam(network, &picture, predicted[sample])?;
+        let heat = maps.into_iter().map(|(spot, map)| Ok((spot.name(), png::png(&map.over(&seen))?)));
+        Ok(ErrorPictures { sample, picture: png::png(&seen)?, heat: heat.collect::<Result<_, Error>>()? })
+    };
+    errors.iter().map(picture).collect()
+}
+
+fn network_facts(network: &Network) -> Result<NetworkFacts, Error> {
+    let Card { program, config, epoch, validation_accuracy, manifest_seal, .. } = network.card().clone();
+    let unreadable = |error: serde_json::Error| Error::Checkpoint {
+        path: network.checkpoint().path().to_owned(),
+        what: format!("its configuration cannot be shown: {error}"),
+    };
+    let mut config = serde_json::to_value(&config).map_err(unreadable)?;
+    // Where things lay on one machine is no part of what was measured: the seal names the images.
+    for (section, key) in [("data", "path"), ("output", "folder")] {
+        if let Some(section) = config.get_mut(section).and_then(serde_json::Value::as_object_mut) {
+            section.remove(key);
+        }
+    }
+    Ok(NetworkFacts {
+        run: name_of(network),
+        config,
+        program,
+        epoch,
+        validation_accuracy,
+        weights: network.checkpoint().digest()?,
+        manifest_seal,
+        parameters: network.parameters(),
+    })
+}

@@ -1,0 +1,142 @@
+//! An evaluation: what was measured, as files. Everything that a report shows follows from these files alone.
+
+mod audit;
+mod files;
+mod measure;
+mod samples;
+
+use hemf_metrics::Predictions;
+use hemf_metrics::decision::Temperature;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Averaging, Views};
+
+pub use audit::{Audit, ClassCount};
+pub use measure::{EvalSettings, measure};
+pub use samples::Samples;
+
+/// What was measured and how: the content of a report folder that is not derived from other content.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// What was measured on what.
+    pub facts: Facts,
+    /// Probabilities of the images of the split, before any temperature.
+    pub predictions: Predictions,
+    /// Those of the validation images, where decisions are chosen; `None` when there are none, or when they are what is
+    /// evaluated.
+    pub validation: Option<Predictions>,
+    /// Group and further columns of the images of the split.
+    pub samples: Samples,
+    /// Pictures of the most confident errors.
+    pub errors: Vec<ErrorPictures>,
+    /// Loss and accuracy by epoch, where the run has them.
+    pub epochs: Vec<hemf_metrics::plot::EpochScores>,
+}
+
+/// What was measured on what, and with which settings. `evaluation.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Facts {
+    /// The program that measured.
+    pub program: String,
+    /// The networks, one or an ensemble.
+    pub networks: Vec<NetworkFacts>,
+    /// Views of each image that were averaged.
+    pub views: Views,
+    /// What was averaged.
+    pub averaging: Averaging,
+    /// The part of the images: `test`, `validation`, `train`, or `all` of a folder.
+    pub split: String,
+    /// Seal of the manifest that lists them.
+    pub manifest_seal: String,
+    /// How it was split, as the manifest says.
+    pub rule: String,
+    /// The seed of its split.
+    pub split_seed: u64,
+    /// Whether the networks were trained on this manifest's training images.
+    pub trained_on: bool,
+    /// The temperature, where validation images gave one.
+    pub temperature: Option<FittedTemperature>,
+    /// What of these was chosen by the user.
+    pub settings: EvalSettings,
+    /// What the manifest tells of the data and of leaks between splits.
+    pub audit: Audit,
+}
+
+/// A network of an evaluation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NetworkFacts {
+    /// Name of its run.
+    pub run: String,
+    /// Kind of the network and its configuration with everything else that the run was told.
+    pub config: Value,
+    /// The program that trained it.
+    pub program: String,
+    /// Epochs trained.
+    pub epoch: usize,
+    /// Accuracy on the validation images that chose this epoch.
+    pub validation_accuracy: Option<f64>,
+    /// blake3 of `model.safetensors`.
+    pub weights: String,
+    /// Seal of the manifest that it was trained on.
+    pub manifest_seal: String,
+    /// Number of values that training could change.
+    pub parameters: usize,
+}
+
+/// A temperature and what it does to the validation images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FittedTemperature {
+    /// What logits are divided by.
+    pub temperature: Temperature,
+    /// Mean cross entropy of the validation images before.
+    pub validation_loss_before: f64,
+    /// Mean cross entropy of the validation images after.
+    pub validation_loss_after: f64,
+    /// Whether the best temperature lies beyond what is searched: then calibration by temperature does not work here.
+    pub at_limit: bool,
+}
+
+/// An error of the network, pictured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorPictures {
+    /// Position among the predictions.
+    pub sample: usize,
+    /// What the network saw, as PNG.
+    pub picture: Vec<u8>,
+    /// Name of each heat map and the map laid over the picture, as PNG.
+    pub heat: Vec<(String, Vec<u8>)>,
+}
+
+impl Evaluation {
+    /// Probabilities as `predict` gives them: by the temperature, where there is one.
+    pub fn calibrated(&self) -> Predictions {
+        self.with_temperature(&self.predictions)
+    }
+
+    /// The validation images' probabilities as `predict` gives them.
+    pub fn calibrated_validation(&self) -> Option<Predictions> {
+        self.validation.as_ref().map(|validation| self.with_temperature(validation))
+    }
+
+    fn with_temperature(&self, predictions: &Predictions) -> Predictions {
+        match &self.facts.temperature {
+            Some(fit) => fit.temperature.apply(predictions),
+            None => predictions.clone(),
+        }
+    }
+}
+
+/// Positions of the samples that are classified wrongly, the most confident first.
+pub(crate) fn confident_errors(predictions: &Predictions) -> Vec<usize> {
+    let predicted = predictions.predicted();
+    let mut errors: Vec<(usize, f64)> = predictions
+        .rows()
+        .zip(predictions.truth())
+        .enumerate()
+        .filter(|(sample, (_, truth))| predicted[*sample] != **truth)
+        .map(|(sample, (row, _))| (sample, row[predicted[sample]]))
+        .collect();
+    errors.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    errors.into_iter().map(|(sample, _)| sample).collect()
+}

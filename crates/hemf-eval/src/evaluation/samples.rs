@@ -1,0 +1,164 @@
+//! What is known of the images beyond their class: group and further columns of the manifest.
+
+use std::path::Path;
+
+use hemf_data::{Manifest, Sample};
+use hemf_train::Error;
+
+/// The group of each image, where the manifest has groups, and its further columns; in the order of the predictions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Samples {
+    /// The group of each image; `None` when the manifest has no groups. Images without one are groups of their own.
+    pub groups: Option<Vec<String>>,
+    /// Name and values of each column; an empty value is unknown.
+    pub columns: Vec<(String, Vec<String>)>,
+}
+
+/// With more than this many different numbers a column is cut into bands.
+const MOST_VALUES: usize = 8;
+
+impl Samples {
+    pub(crate) fn new(manifest: &Manifest, samples: &[Sample]) -> Self {
+        let rows = || samples.iter().map(|sample| &manifest.rows()[sample.row]);
+        let names: Vec<&String> =
+            manifest.rows().first().into_iter().flat_map(|row| &row.extra).map(|e| &e.0).collect();
+        let column = |name: &String| rows().map(|row| row.extra(name).unwrap_or_default().to_owned()).collect();
+        let groups = rows().any(|row| row.group.is_some()).then(|| {
+            let alone = |row: &hemf_data::Row| format!("image {}", row.path);
+            rows().map(|row| row.group.clone().unwrap_or_else(|| alone(row))).collect()
+        });
+        Self { groups, columns: names.into_iter().map(|name| (name.clone(), column(name))).collect() }
+    }
+
+    /// `samples.csv`: `id`, `group` where there are groups, and the columns.
+    pub(crate) fn to_csv(&self, ids: &[String]) -> Result<Vec<u8>, csv::Error> {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        let group = self.groups.as_ref().map(|_| "group");
+        let names = self.columns.iter().map(|(name, _)| name.as_str());
+        csv.write_record(std::iter::once("id").chain(group).chain(names))?;
+        for (i, id) in ids.iter().enumerate() {
+            let group = self.groups.as_ref().map(|groups| &groups[i]);
+            let values = self.columns.iter().map(|(_, values)| &values[i]);
+            csv.write_record(std::iter::once(id).chain(group).chain(values))?;
+        }
+        csv.into_inner().map_err(|error| error.into_error().into())
+    }
+
+    /// Reads `samples.csv`, whose images must be `ids` in this order.
+    pub(crate) fn read(path: &Path, ids: &[String]) -> Result<Self, Error> {
+        let bad = |what: String| Error::Checkpoint { path: path.to_owned(), what };
+        let mut csv = csv::Reader::from_path(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
+        let header = csv.headers().map_err(|error| bad(error.to_string()))?.clone();
+        let mut columns: Vec<(String, Vec<String>)> = header.iter().map(|name| (name.to_owned(), Vec::new())).collect();
+        for record in csv.records() {
+            let record = record.map_err(|error| bad(error.to_string()))?;
+            for ((_, values), value) in columns.iter_mut().zip(&record) {
+                values.push(value.to_owned());
+            }
+        }
+        if columns.first().is_none_or(|(name, found)| name != "id" || found != ids) {
+            return Err(bad("does not list the images of predictions.csv; evaluate again".to_owned()));
+        }
+        columns.remove(0);
+        let groups = (columns.first().is_some_and(|(name, _)| name == "group")).then(|| columns.remove(0).1);
+        Ok(Self { groups, columns })
+    }
+
+    /// The columns whose values can stand for subgroups: numbers in bands (ages of 20 years, else quarters of the
+    /// images), other values as they are. Columns with a single value, or with a value of its own for almost every
+    /// image, are left out unless they are `named`.
+    pub fn subgroup_columns(&self, named: &[String]) -> Vec<(String, Vec<String>)> {
+        let chosen = self.columns.iter().filter(|(name, _)| named.is_empty() || named.contains(name));
+        chosen
+            .map(|(name, values)| (name.clone(), banded(name, values)))
+            .filter(|(_, values)| {
+                let mut different: Vec<&String> = values.iter().filter(|value| !value.is_empty()).collect();
+                different.sort();
+                different.dedup();
+                !named.is_empty() || (2..=20).contains(&different.len())
+            })
+            .collect()
+    }
+}
+
+fn banded(name: &str, values: &[String]) -> Vec<String> {
+    let known: Vec<&String> = values.iter().filter(|value| !value.trim().is_empty()).collect();
+    let numbers: Vec<f64> = known.iter().filter_map(|value| value.trim().parse().ok()).collect();
+    let mut sorted = numbers.clone();
+    sorted.sort_by(f64::total_cmp);
+    sorted.dedup();
+    if numbers.len() < known.len() || sorted.len() <= MOST_VALUES || sorted.iter().any(|value| !value.is_finite()) {
+        return values.to_vec();
+    }
+    let band: Box<dyn Fn(f64) -> String> = if name.to_lowercase().starts_with("age") {
+        Box::new(|age| {
+            let from = (age / 20.0).floor() * 20.0;
+            if age < 80.0 { format!("{from:02}–{:02}", from + 19.0) } else { "80 and older".to_owned() }
+        })
+    } else {
+        let mut all = numbers;
+        all.sort_by(f64::total_cmp);
+        let cut = |quarter: usize| all[quarter * (all.len() - 1) / 4];
+        let cuts = [cut(1), cut(2), cut(3)];
+        Box::new(move |value| match cuts.iter().filter(|&&cut| value > cut).count() {
+            0 => format!("1st quarter (to {})", cuts[0]),
+            1 => format!("2nd quarter (to {})", cuts[1]),
+            2 => format!("3rd quarter (to {})", cuts[2]),
+            _ => format!("4th quarter (above {})", cuts[2]),
+        })
+    };
+    values.iter().map(|value| value.trim().parse().map_or(String::new(), &band)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, values: &[&str]) -> (String, Vec<String>) {
+        (name.to_owned(), values.iter().map(|value| (*value).to_owned()).collect())
+    }
+
+    #[test]
+    fn ages_are_cut_into_bands_and_words_are_not() {
+        let ages = ["3", "19", "20", "45", "59", "61.5", "80", "93", "33", ""];
+        let samples = Samples {
+            groups: None,
+            columns: vec![column("age", &ages), column("sex", &["F", "M", "F", "F", "M", "M", "F", "M", "", "F"])],
+        };
+        let columns = samples.subgroup_columns(&[]);
+        let bands = ["00–19", "00–19", "20–39", "40–59", "40–59", "60–79", "80 and older", "80 and older", "20–39", ""];
+        assert_eq!(columns[0].1, bands);
+        assert_eq!(columns[1].1[..2], ["F", "M"]);
+    }
+
+    #[test]
+    fn other_numbers_are_cut_into_quarters() {
+        let values: Vec<String> = (1..=12).map(|i| i.to_string()).collect();
+        let banded = banded("dose", &values);
+        let count = |start: &str| banded.iter().filter(|value| value.starts_with(start)).count();
+        assert_eq!([count("1st"), count("2nd"), count("3rd"), count("4th")], [3, 3, 3, 3]);
+    }
+
+    #[test]
+    fn a_column_without_groups_is_left_out_unless_named() {
+        let ids: Vec<String> = (0..30).map(|i| format!("file {i}")).collect();
+        let samples = Samples {
+            groups: None,
+            columns: vec![("original".to_owned(), ids.clone()), ("site".to_owned(), vec!["A".to_owned(); 30])],
+        };
+        assert!(samples.subgroup_columns(&[]).is_empty());
+        assert_eq!(samples.subgroup_columns(&["site".to_owned()]).len(), 1);
+    }
+
+    #[test]
+    fn a_table_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("samples.csv");
+        let ids = vec!["a, b.png".to_owned(), "c.png".to_owned()];
+        let samples =
+            Samples { groups: Some(vec!["p1".to_owned(), "p2".to_owned()]), columns: vec![column("sex", &["F", ""])] };
+        std::fs::write(&path, samples.to_csv(&ids).unwrap()).unwrap();
+        assert_eq!(Samples::read(&path, &ids).unwrap(), samples);
+        assert!(Samples::read(&path, &ids[..1]).is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! A trained network, ready to be asked.
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use hemf_data::{Preprocessing, Raster};
+use hemf_metrics::decision::Temperature;
+use hemf_model::{Classifier, Mode};
+use hemf_train::{Card, Checkpoint, Error, Model};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{InputStatistics, View};
+
+/// The file of a checkpoint that holds [`StoredTemperature`].
+const CALIBRATION: &str = "calibration.json";
+/// The file of a checkpoint that holds [`InputStatistics`].
+const INPUTS: &str = "inputs.json";
+
+/// The temperature that evaluation fitted on the validation images, kept beside the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredTemperature {
+    /// What logits are divided by.
+    pub temperature: Temperature,
+    /// Number of validation images that it was fitted on.
+    pub images: usize,
+    /// Seal of the manifest that lists them.
+    pub manifest_seal: String,
+}
+
+/// The network of a checkpoint with all that the checkpoint knows of its use.
+pub struct Network {
+    checkpoint: Checkpoint,
+    card: Card,
+    model: Box<dyn Classifier>,
+    temperature: Option<StoredTemperature>,
+    inputs: Option<InputStatistics>,
+    parameters: usize,
+}
+
+impl Network {
+    /// Loads the checkpoint that `path` means: a run folder (its best), a checkpoint folder or its `model.safetensors`.
+    ///
+    /// # Errors
+    /// No checkpoint, or one that is not as it was written.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let checkpoint = Checkpoint::find(path)?;
+        let Model { card, tensors } = checkpoint.model()?;
+        // Batch norm's running statistics move in training but are not trained.
+        let trained = tensors.iter().filter(|(name, _)| !name.contains("running_") && !name.contains("num_batches"));
+        let parameters = trained.map(|(_, tensor)| tensor.elem_count()).sum();
+        let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        Ok(Self {
+            model: card.config.model.build(weights)?,
+            temperature: checkpoint.added(CALIBRATION)?,
+            inputs: checkpoint.added(INPUTS)?,
+            card,
+            checkpoint,
+            parameters,
+        })
+    }
+
+    /// Where it came from.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// What it is.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// Class names, in the order of the logits.
+    pub fn classes(&self) -> &[String] {
+        &self.card.classes
+    }
+
+    /// How pictures are brought to its input.
+    pub fn preprocessing(&self) -> &Preprocessing {
+        &self.card.config.data.preprocessing
+    }
+
+    /// Number of values that training could change.
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// The temperature, once an evaluation has fitted it.
+    pub fn temperature(&self) -> Option<&StoredTemperature> {
+        self.temperature.as_ref()
+    }
+
+    /// What its training images were like, once an evaluation has looked.
+    pub fn inputs(&self) -> Option<&InputStatistics> {
+        self.inputs.as_ref()
+    }
+
+    /// Keeps a temperature in the checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn keep_temperature(&mut self, temperature: StoredTemperature) -> Result<(), Error> {
+        self.checkpoint.add(CALIBRATION, &temperature)?;
+        self.temperature = Some(temperature);
+        Ok(())
+    }
+
+    /// Keeps what the training images are like in the checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn keep_inputs(&mut self, inputs: InputStatistics) -> Result<(), Error> {
+        self.checkpoint.add(INPUTS, &inputs)?;
+        self.inputs = Some(inputs);
+        Ok(())
+    }
+
+    /// The pictures as the network's input, (B, C, size, size), each seen by `view`.
+    ///
+    /// # Errors
+    /// A tensor that cannot be made, which is a bug.
+    pub fn batch(&self, pictures: &[Raster], view: View) -> Result<Tensor, Error> {
+        let settings = self.preprocessing();
+        let (channels, size) = (settings.channels, settings.size);
+        let mut values = vec![0f32; pictures.len() * channels * size * size];
+        values
+            .par_chunks_exact_mut(channels * size * size)
+            .zip(pictures)
+            .for_each(|(out, picture)| view.apply(picture, settings, out));
+        Ok(Tensor::from_vec(values, (pictures.len(), channels, size, size), &Device::Cpu)?)
+    }
+
+    /// Logits of each picture, one per class.
+    ///
+    /// # Errors
+    /// An operation on tensors that fails, which is a bug.
+    pub fn logits(&self, pictures: &[Raster], view: View) -> Result<Vec<Vec<f32>>, Error> {
+        let images = self.batch(pictures, view)?;
+        Ok(self.model.forward(&images, Mode::Eval)?.to_vec2()?)
+    }
+
+    pub(crate) fn model(&self) -> &dyn Classifier {
+        &*self.model
+    }
+}

@@ -1,0 +1,51 @@
+//! The report of an evaluation: numbers, tables, pictures and the page that shows them all. Made from files alone.
+
+mod findings;
+mod page;
+mod sections;
+mod tables;
+
+use std::path::Path;
+
+use hemf_metrics::uncertainty::{Bootstrap, Level};
+use hemf_metrics::{ReportOptions, plot, write_report_with};
+use hemf_train::Error;
+
+pub use findings::{ClassOperation, Coverage, Findings, Trust};
+
+use crate::{Evaluation, png::write};
+
+/// Writes into `folder` all that follows from an evaluation: `report.json`, `report.txt`, every picture as SVG and PNG
+/// with its numbers as CSV, tables of the decisions and subgroups, and `index.html`. The same evaluation gives the same
+/// bytes.
+///
+/// # Errors
+/// Settings that cannot be, or a file that cannot be written.
+pub fn write_report(folder: &Path, evaluation: &Evaluation) -> Result<Findings, Error> {
+    let settings = &evaluation.facts.settings;
+    let level = Level::new(settings.level)?;
+    let bootstrap = Bootstrap { resamples: settings.resamples, seed: settings.seed, level };
+    let groups = evaluation.samples.groups.clone();
+    let options = ReportOptions { bootstrap: Some(bootstrap), groups, all_pictures: true };
+    let report = write_report_with(folder, &evaluation.predictions, &options)?;
+    let findings = Findings::new(evaluation, report, &bootstrap)?;
+    if evaluation.facts.temperature.is_some() {
+        plot::reliability_diagram(&evaluation.calibrated().calibration()).write(folder, "reliability_calibrated")?;
+    }
+    if !evaluation.epochs.is_empty() {
+        plot::learning_curves(&evaluation.epochs).write(folder, "learning_curves")?;
+    }
+    tables::write_all(folder, evaluation, &findings)?;
+    write(&folder.join("report.json"), findings.to_json().as_bytes())?;
+    write(&folder.join("report.txt"), findings.to_text().as_bytes())?;
+    write(&folder.join("index.html"), page::page(folder, evaluation, &findings)?.as_bytes())?;
+    Ok(findings)
+}
+
+/// Draws the report in `folder` again, from the files that an evaluation left there.
+///
+/// # Errors
+/// A folder without an evaluation, or a file that cannot be written.
+pub fn plot_again(folder: &Path) -> Result<Findings, Error> {
+    write_report(folder, &Evaluation::read(folder)?)
+}
