@@ -121,6 +121,46 @@ fn prepare_train_resume_and_evaluate() {
     assert!(place.path("runs/tiny/report-validation/report.json").is_file());
     let best = result["best"]["accuracy"].as_f64().unwrap();
     assert_eq!(report["accuracy"].as_f64().unwrap(), best);
+
+    // One page that loads nothing; drawn again from files alone it has the same bytes.
+    let page = place.path("runs/tiny-2/report/index.html");
+    let first = std::fs::read_to_string(&page).unwrap();
+    for outside in ["src=\"http", "href=\"http", "<script", "<link rel=\"stylesheet", "url(", "@import", "src=\"/"] {
+        assert!(!first.contains(outside), "{outside}");
+    }
+    assert!(first.matches("src=\"data:image/").count() >= 8);
+    std::fs::remove_file(&page).unwrap();
+    assert_eq!(place.hemf(&["plot", "runs/tiny-2"]).code, Some(0));
+    assert!(std::fs::read_to_string(&page).unwrap() == first, "plot draws another page than eval");
+
+    // A demand that is not met ends with 5, one that cannot be understood with 2.
+    assert_eq!(place.hemf(&["eval", "runs/tiny", "--fail-under", "accuracy=0"]).code, Some(0));
+    assert_eq!(place.hemf(&["eval", "runs/tiny", "--fail-under", "accuracy=1.1"]).code, Some(5));
+    place.refuses(&["eval", "runs/tiny", "--fail-under", "acuracy=0.5"], 2, &["no score \"acuracy\""]);
+    place.refuses(&["eval", "runs/tiny", "--subgroups", "sex"], 3, &["no column \"sex\""]);
+}
+
+#[test]
+fn predict_answers_for_every_file_that_can_be_read() {
+    let place = Place::new();
+    assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1"]).code, Some(0));
+    assert_eq!(place.hemf(&["eval"]).code, Some(0)); // fits the temperature, looks at the training images
+    std::fs::write(place.path("broken.png"), "no image").unwrap();
+    let said = place.hemf(&["predict", "runs/tiny", "data", "broken.png", "--json", "--top", "2", "--heatmap", "heat"]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    let answers: Vec<serde_json::Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (broken, read) = answers.split_last().unwrap();
+    assert!(broken["class"].is_null() && broken["error"].as_str().unwrap().contains("broken.png"));
+    for answer in read {
+        assert_eq!(answer["top"].as_array().unwrap().len(), 2);
+        assert_eq!(answer["top"][0]["class"], answer["class"]);
+        assert!(place.path(answer["heat_map"].as_str().unwrap()).is_file());
+    }
+    assert!(said.err.contains("calibrated (temperature") && said.err.contains("1 could not be read"), "{}", said.err);
+    place.refuses(&["predict", "runs/tiny", "broken.png"], 3, &["broken.png"]);
+    let both =
+        place.hemf(&["predict", "runs/tiny", "data", "--ensemble", "runs/tiny", "--tta", "flips", "--format", "csv"]);
+    assert_eq!((both.code, both.out.lines().count()), (Some(0), read.len() + 1), "{}", both.err);
 }
 
 #[test]

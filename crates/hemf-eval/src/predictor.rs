@@ -93,6 +93,9 @@ impl Predictor {
     /// # Errors
     /// An operation on tensors that fails, which is a bug.
     pub fn probabilities(&self, pictures: &[Raster]) -> Result<Vec<Vec<f64>>, Error> {
+        if pictures.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut sums = vec![vec![0.0; self.classes().len()]; pictures.len()];
         let views: Vec<View> = self.views.list();
         for network in &self.networks {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use hemf_data::{Manifest, Raster, Sample, Split, decode};
 use hemf_metrics::Predictions;
 use hemf_metrics::decision::Temperature;
-use hemf_train::{Card, Error, EvalSet, Event, Observer, Silent};
+use hemf_train::{Card, Checkpoint, Error, EvalSet, Event, Observer, Silent};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,7 @@ pub fn measure(
 
     let validation = match split {
         Split::Validation => None,
-        _ => match EvalSet::open(&checkpoint, &card, None, Split::Validation, allow_changed, &mut Silent) {
+        _ => match validation_set(&checkpoint, &card, data, allow_changed) {
             Ok(validation) => {
                 Some((score(predictor, &validation.manifest, &validation.samples, observer)?, validation))
             }
@@ -112,6 +112,21 @@ pub fn measure(
     let validation = validation.map(|(predictions, _)| predictions);
     let epochs = checkpoint.run().map_or_else(Vec::new, |run| files::epochs(run.path()));
     Ok(Evaluation { facts, predictions, validation, samples, errors, epochs })
+}
+
+/// The validation images of the training; for a network that came without a data set, those of `data`.
+fn validation_set(
+    checkpoint: &Checkpoint,
+    card: &Card,
+    data: Option<&Path>,
+    allow_changed: bool,
+) -> Result<EvalSet, Error> {
+    let open = |data| EvalSet::open(checkpoint, card, data, Split::Validation, allow_changed, &mut Silent);
+    match (open(None), data) {
+        // Of a folder without a manifest all images would be taken: the measured ones too.
+        (Err(error), Some(data)) => open(Some(data)).ok().filter(|set| !set.whole_folder).ok_or(error),
+        (result, _) => result,
+    }
 }
 
 fn check_columns(samples: &Samples, named: &[String]) -> Result<(), Error> {
