@@ -158,7 +158,7 @@ mod tests {
     /// A textured picture around a grey or reddish mean.
     fn picture(side: usize, mean: i32, red: i32, texture: i32) -> Raster {
         let value = |x: usize, y: usize, more: i32| {
-            let wave = if (x / 4 + y / 4) % 2 == 0 { texture } else { -texture };
+            let wave = if (x / 4 + y / 4).is_multiple_of(2) { texture } else { -texture };
             (mean + wave + more).clamp(0, 255) as u8
         };
         let pixel =
