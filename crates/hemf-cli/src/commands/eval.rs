@@ -92,12 +92,13 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     let folder = args.out.unwrap_or_else(|| report_folder(&checkpoint, split));
     evaluation.write(&folder)?;
     let findings = write_report(&folder, &evaluation)?;
+    let exit = verdict(&findings, &args.fail_under)?;
     print(&match args.json {
         true => findings.to_json(),
         false => findings.to_text(),
     })?;
     eprintln!("report: {}", folder.join("index.html").display());
-    verdict(&findings, &args.fail_under)
+    Ok(exit)
 }
 
 /// Whether every score that was demanded is reached.
