@@ -135,7 +135,7 @@ fn read_epochs(path: &Path) -> Vec<EpochScores> {
         .filter_map(|record| {
             let number = |column: usize| record.get(place[column]?)?.parse::<f64>().ok();
             Some(EpochScores {
-                epoch: number(0)? as usize,
+                epoch: number(0)?,
                 train_loss: number(1)?,
                 train_accuracy: number(2)?,
                 validation_loss: number(3),
