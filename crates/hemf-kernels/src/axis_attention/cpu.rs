@@ -3,7 +3,7 @@
 //! The scores are held transposed, one row per j.
 
 use super::Axis;
-use crate::matmul::{Into, Mat, matmul_here};
+use crate::matmul::{Mat, Start, matmul_here};
 use crate::parallel::Scattered;
 use crate::simd::multiversion;
 use crate::softmax::{softmax_gradient_of_columns, softmax_of_columns};
@@ -64,7 +64,7 @@ pub(super) fn forward(q: &[f32], k: &[f32], v: &[f32], decay: &[f32], lines: Lin
             let at = start + head * d;
             let [q, k, v] = [q, k, v].map(|map| lines.head(map, at, d));
             attend(q, k, decay, n, &mut weights);
-            matmul_here(Mat::new(&weights, n, n).t(), v, &mut product, Into::Fresh);
+            matmul_here(Mat::new(&weights, n, n).t(), v, &mut product, Start::Zero);
             lines.put(&target, at, d, &product);
         }
     });
@@ -82,13 +82,13 @@ pub(super) fn backward(q: &[f32], k: &[f32], v: &[f32], g: &[f32], decay: &[f32]
             let at = start + head * d;
             let [q, k, v, g] = [q, k, v, g].map(|map| lines.head(map, at, d));
             attend(q, k, decay, n, &mut weights);
-            matmul_here(Mat::new(&weights, n, n), g, &mut product, Into::Fresh);
+            matmul_here(Mat::new(&weights, n, n), g, &mut product, Start::Zero);
             lines.put(&dv, at, d, &product);
-            matmul_here(v, g.t(), &mut change, Into::Fresh);
+            matmul_here(v, g.t(), &mut change, Start::Zero);
             softmax_gradient_of_columns(&weights, &mut change, n);
-            matmul_here(Mat::new(&change, n, n).t(), k, &mut product, Into::Fresh);
+            matmul_here(Mat::new(&change, n, n).t(), k, &mut product, Start::Zero);
             lines.put(&dq, at, d, &product);
-            matmul_here(Mat::new(&change, n, n), q, &mut product, Into::Fresh);
+            matmul_here(Mat::new(&change, n, n), q, &mut product, Start::Zero);
             lines.put(&dk, at, d, &product);
         }
     });
@@ -97,7 +97,7 @@ pub(super) fn backward(q: &[f32], k: &[f32], v: &[f32], g: &[f32], decay: &[f32]
 
 /// The attention of one line and head, transposed.
 fn attend(q: Mat, k: Mat, decay: f32, n: usize, weights: &mut [f32]) {
-    matmul_here(k, q.t(), weights, Into::Fresh);
+    matmul_here(k, q.t(), weights, Start::Zero);
     add_decay(weights, n, decay);
     softmax_of_columns(weights, n);
 }

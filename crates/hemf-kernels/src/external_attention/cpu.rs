@@ -2,7 +2,7 @@
 //! them that run along the slots.
 
 use super::Sizes;
-use crate::matmul::{Into, Mat, matmul_here};
+use crate::matmul::{Mat, Start, matmul_here};
 use crate::parallel::{self, Scattered};
 use crate::simd::multiversion;
 use rayon::prelude::*;
@@ -38,7 +38,7 @@ pub(super) fn forward(t: &[f32], mk: &[f32], mv: &[f32], sizes: Sizes) -> Vec<f3
     (0..sizes.images * sizes.heads).into_par_iter().for_each(|task| {
         let (weights, _) = attend(sizes.head(t, task), mk, sizes);
         let mut product = vec![0.0; sizes.tokens * sizes.d()];
-        matmul_here(Mat::new(&weights, sizes.tokens, sizes.slots), mv.t(), &mut product, Into::Fresh);
+        matmul_here(Mat::new(&weights, sizes.tokens, sizes.slots), mv.t(), &mut product, Start::Zero);
         sizes.put(&target, task, &product);
     });
     out
@@ -56,14 +56,14 @@ pub(super) fn backward(t: &[f32], mk: &[f32], mv: &[f32], g: &[f32], sizes: Size
         for task in tasks {
             let (t, g) = (sizes.head(t, task), sizes.head(g, task));
             let (weights, sums) = attend(t, mk, sizes);
-            matmul_here(g.t(), Mat::new(&weights, tokens, slots), dmv, Into::Sum);
+            matmul_here(g.t(), Mat::new(&weights, tokens, slots), dmv, Start::Sum);
             let mut change = vec![0.0; tokens * slots];
-            matmul_here(g, Mat::new(mv, d, slots), &mut change, Into::Fresh);
+            matmul_here(g, Mat::new(mv, d, slots), &mut change, Start::Zero);
             score_gradient(&weights, &sums, &mut change, slots);
             let change = Mat::new(&change, tokens, slots);
-            matmul_here(change.t(), t, dmk, Into::Sum);
+            matmul_here(change.t(), t, dmk, Start::Sum);
             let mut product = vec![0.0; tokens * d];
-            matmul_here(change, Mat::new(mk, slots, d), &mut product, Into::Fresh);
+            matmul_here(change, Mat::new(mk, slots, d), &mut product, Start::Zero);
             sizes.put(&target, task, &product);
         }
     });
@@ -74,7 +74,7 @@ pub(super) fn backward(t: &[f32], mk: &[f32], mv: &[f32], g: &[f32], sizes: Size
 /// A (N, S) and r (N) of one image and head.
 fn attend(t: Mat, mk: &[f32], sizes: Sizes) -> (Vec<f32>, Vec<f32>) {
     let (mut weights, mut sums) = (vec![0.0; sizes.tokens * sizes.slots], vec![0.0; sizes.tokens]);
-    matmul_here(t, Mat::new(mk, sizes.slots, sizes.d()).t(), &mut weights, Into::Fresh);
+    matmul_here(t, Mat::new(mk, sizes.slots, sizes.d()).t(), &mut weights, Start::Zero);
     normalise(&mut weights, &mut sums, sizes.slots);
     (weights, sums)
 }

@@ -1,29 +1,23 @@
 //! The three matrix products of a linear layer.
 
-use crate::matmul::{Into, Mat, matmul};
+use crate::matmul::{Mat, Start, matmul};
 use crate::parallel;
 
 pub(super) fn forward(x: &[f32], w: &[f32], b: Option<&[f32]>, rows: usize, inputs: usize, outputs: usize) -> Vec<f32> {
-    let mut y = vec![0.0; rows * outputs];
-    if let Some(b) = b {
-        parallel::fill_rows(&mut y, outputs, |_, band| {
-            band.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(b));
-        });
-    }
-    let into = if b.is_some() { Into::Sum } else { Into::Fresh };
-    matmul(Mat::new(x, rows, inputs), Mat::new(w, outputs, inputs).t(), &mut y, into);
+    let mut y = parallel::unwritten(rows * outputs);
+    matmul(Mat::new(x, rows, inputs), Mat::new(w, outputs, inputs).t(), &mut y, Start::bias(b));
     y
 }
 
 pub(super) fn backward_input(g: &[f32], w: &[f32], rows: usize, inputs: usize, outputs: usize) -> Vec<f32> {
-    let mut dx = vec![0.0; rows * inputs];
-    matmul(Mat::new(g, rows, outputs), Mat::new(w, outputs, inputs), &mut dx, Into::Fresh);
+    let mut dx = parallel::unwritten(rows * inputs);
+    matmul(Mat::new(g, rows, outputs), Mat::new(w, outputs, inputs), &mut dx, Start::Zero);
     dx
 }
 
 pub(super) fn backward_weight(g: &[f32], x: &[f32], rows: usize, inputs: usize, outputs: usize) -> Vec<f32> {
-    let mut dw = vec![0.0; outputs * inputs];
-    matmul(Mat::new(g, rows, outputs).t(), Mat::new(x, rows, inputs), &mut dw, Into::Fresh);
+    let mut dw = parallel::unwritten(outputs * inputs);
+    matmul(Mat::new(g, rows, outputs).t(), Mat::new(x, rows, inputs), &mut dw, Start::Zero);
     dw
 }
 

@@ -2,7 +2,7 @@
 //! scores are held transposed, one row per j.
 
 use super::{Geometry, MASKED, Pixel};
-use crate::matmul::{Into, Mat, matmul_here};
+use crate::matmul::{Mat, Start, matmul_here};
 use crate::parallel::{self, Scattered};
 use crate::simd::multiversion;
 use crate::softmax::{softmax_gradient_of_columns, softmax_of_columns};
@@ -19,7 +19,7 @@ pub(super) fn forward(qkv: &[f32], table: &[f32], geometry: Geometry) -> Vec<f32
         let mut attended = vec![0.0; n * c];
         for head in 0..geometry.heads {
             window.attend(head, &bias, &mut weights);
-            matmul_here(Mat::new(&weights, n, n).t(), window.v(head), &mut product, Into::Fresh);
+            matmul_here(Mat::new(&weights, n, n).t(), window.v(head), &mut product, Start::Zero);
             put(&mut attended, c, head * d, &product, d);
         }
         window.write(&target, &attended, c);
@@ -45,14 +45,14 @@ pub(super) fn backward(qkv: &[f32], table: &[f32], g: &[f32], geometry: Geometry
             for head in 0..heads {
                 let g = Mat::strided(&g[head * d..], n, d, c);
                 window.attend(head, &bias, &mut weights);
-                matmul_here(Mat::new(&weights, n, n), g, &mut product, Into::Fresh);
+                matmul_here(Mat::new(&weights, n, n), g, &mut product, Start::Zero);
                 put(&mut gradient, 3 * c, 2 * c + head * d, &product, d);
-                matmul_here(window.v(head), g.t(), &mut change, Into::Fresh);
+                matmul_here(window.v(head), g.t(), &mut change, Start::Zero);
                 softmax_gradient_of_columns(&weights, &mut change, n);
-                matmul_here(Mat::new(&change, n, n).t(), window.k(head), &mut product, Into::Fresh);
+                matmul_here(Mat::new(&change, n, n).t(), window.k(head), &mut product, Start::Zero);
                 product.iter_mut().for_each(|p| *p *= scale);
                 put(&mut gradient, 3 * c, head * d, &product, d);
-                matmul_here(Mat::new(&change, n, n), window.q(head), &mut product, Into::Fresh);
+                matmul_here(Mat::new(&change, n, n), window.q(head), &mut product, Start::Zero);
                 put(&mut gradient, 3 * c, c + head * d, &product, d);
                 for (at, change) in change.iter().enumerate() {
                     let (j, i) = (at / n, at % n);
@@ -137,7 +137,7 @@ impl Window {
     /// The attention of one head, transposed.
     fn attend(&self, head: usize, bias: &[f32], weights: &mut [f32]) {
         let n = self.pixels.len();
-        matmul_here(self.k(head), self.q(head).t(), weights, Into::Fresh);
+        matmul_here(self.k(head), self.q(head).t(), weights, Start::Zero);
         add(weights, &bias[head * n * n..][..n * n]);
         if !self.whole {
             for (row, j) in weights.chunks_exact_mut(n).zip(&self.pixels) {

@@ -1,6 +1,6 @@
 //! Bands of patches times the weight.
 
-use crate::matmul::{Into, Mat, matmul, matmul_here};
+use crate::matmul::{Mat, Packed, Start, matmul, matmul_packed_here};
 use crate::parallel;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -36,7 +36,7 @@ impl Geometry {
     }
 
     /// The convolution that takes the gradient of the output to that of the input (stride 1 only).
-    fn turned(&self) -> Self {
+    pub(super) fn turned(&self) -> Self {
         Self {
             height: self.out_height,
             width: self.out_width,
@@ -61,7 +61,7 @@ pub(super) fn pack(w: &[f32], g: &Geometry) -> Vec<f32> {
 }
 
 /// (O, ky, kx, I) -> (O, I, ky, kx).
-pub(super) fn unpack(w: &[f32], g: &Geometry) -> Vec<f32> {
+fn unpack(w: &[f32], g: &Geometry) -> Vec<f32> {
     swap_inner(w, g.outputs, g.k * g.k, g.inputs)
 }
 
@@ -124,17 +124,13 @@ fn band(g: &Geometry) -> usize {
 
 pub(super) fn forward(g: &Geometry, x: &[f32], packed: &[f32], b: Option<&[f32]>) -> Vec<f32> {
     let (patch, outputs) = (g.patch(), g.outputs);
-    let mut y = vec![0.0; g.pixels() * outputs];
-    let weight = Mat::new(packed, outputs, patch).t();
+    let mut y = parallel::unwritten(g.pixels() * outputs);
+    let weight = Packed::new(Mat::new(packed, outputs, patch).t());
     parallel::fill_bands(&mut y, outputs, band(g), |first, rows| {
         let n = rows.len() / outputs;
-        let mut cols = vec![0.0; n * patch];
+        let mut cols = parallel::unwritten(n * patch);
         patches(g, x, first..first + n, &mut cols);
-        if let Some(b) = b {
-            rows.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(b));
-        }
-        let into = if b.is_some() { Into::Sum } else { Into::Fresh };
-        matmul_here(Mat::new(&cols, n, patch), weight, rows, into);
+        matmul_packed_here(Mat::new(&cols, n, patch), weight.panels(), rows, Start::bias(b));
     });
     y
 }
@@ -149,7 +145,7 @@ pub(super) fn backward_input(g: &Geometry, gradient: &[f32], w: &[f32]) -> Vec<f
     dx.par_chunks_mut(g.height * g.width * g.inputs).enumerate().for_each(|(b, dx)| {
         let gradient = &gradient[b * pixels * g.outputs..][..pixels * g.outputs];
         let mut cols = vec![0.0; pixels * patch];
-        matmul(Mat::new(gradient, pixels, g.outputs), Mat::new(&packed, g.outputs, patch), &mut cols, Into::Fresh);
+        matmul(Mat::new(gradient, pixels, g.outputs), Mat::new(&packed, g.outputs, patch), &mut cols, Start::Zero);
         add_patches(g, &cols, dx);
     });
     dx
@@ -169,7 +165,7 @@ fn add_patches(g: &Geometry, cols: &[f32], dx: &mut [f32]) {
     }
 }
 
-/// The weight's gradient, packed.
+/// The weight's gradient, (O, I, ky, kx).
 pub(super) fn backward_weight(g: &Geometry, gradient: &[f32], x: &[f32]) -> Vec<f32> {
     const CHUNK: usize = 1 << 22; // values of patches at a time: 16 MB
     let (patch, pixels) = (g.patch(), g.pixels());
@@ -183,7 +179,7 @@ pub(super) fn backward_weight(g: &Geometry, gradient: &[f32], x: &[f32]) -> Vec<
             patches(g, x, first + row..first + row + band.len() / patch, band);
         });
         let gradient = &gradient[first * g.outputs..][..n * g.outputs];
-        matmul(Mat::new(gradient, n, g.outputs).t(), Mat::new(cols, n, patch), &mut dw, Into::Sum);
+        matmul(Mat::new(gradient, n, g.outputs).t(), Mat::new(cols, n, patch), &mut dw, Start::Sum);
     }
-    dw
+    unpack(&dw, g)
 }

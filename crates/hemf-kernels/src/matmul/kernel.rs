@@ -1,0 +1,164 @@
+//! The innermost loops of a product: a few rows of the left matrix times one panel of the right one, all sums in
+//! registers.
+
+use super::{PANEL, Start};
+use crate::simd::{Vector, vectorised};
+
+/// Columns of the product that the registers hold at once, in vectors.
+const ACROSS: usize = 2;
+
+/// A view of the left matrix, from its first value that is needed.
+#[derive(Clone, Copy)]
+pub(super) struct Left {
+    pub(super) at: *const f32,
+    /// How far apart rows are, and values of a row. One of the two is 1.
+    pub(super) row: usize,
+    pub(super) step: usize,
+}
+
+/// A panel of the right matrix: [`PANEL`] values for each step, `step` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Right {
+    pub(super) at: *const f32,
+    pub(super) step: usize,
+}
+
+/// Where the product goes: its first value that is computed, and how far apart rows are.
+#[derive(Clone, Copy)]
+pub(super) struct Out {
+    pub(super) at: *mut f32,
+    pub(super) row: usize,
+}
+
+vectorised! {
+    /// The product of `rows` rows, `k` steps long, with one panel, of which `cols` columns are wanted.
+    ///
+    /// # Safety
+    /// All of `left`, `right` and `out` that this names is readable; of `out`, the rows and columns are writable and
+    /// nobody else's; `start.bias` has `cols` values; one of `left.row` and `left.step` is 1.
+    pub(super) unsafe fn panel<V>(
+        rows: usize,
+        k: usize,
+        cols: usize,
+        left: Left,
+        right: Right,
+        out: Out,
+        start: Start<*const f32>,
+    ) {
+        let most = if V::LANES == 16 { 12 } else { 6 };
+        let strips = rows.div_ceil(most);
+        let (each, longer) = (rows / strips, rows % strips); // heights that differ by one row at most
+        let mut row = 0;
+        for strip in 0..strips {
+            let height = each + usize::from(strip < longer);
+            let mut column = 0;
+            while column < cols {
+                let width = (ACROSS * V::LANES).min(cols - column);
+                // SAFETY: a part of what the caller promised.
+                unsafe {
+                    let left = Left { at: left.at.add(row * left.row), ..left };
+                    let right = Right { at: right.at.add(column), ..right };
+                    let out = Out { at: out.at.add(row * out.row + column), ..out };
+                    let start = start.map(|bias| bias.add(column));
+                    match left.step {
+                        1 => strip_of::<V, false>(height, k, width, left, right, out, start),
+                        _ => strip_of::<V, true>(height, k, width, left, right, out, start),
+                    }
+                }
+                column += width;
+            }
+            row += height;
+        }
+    }
+}
+
+/// [`registers`] for a height that is known when the program runs.
+#[inline(always)]
+unsafe fn strip_of<V: Vector, const TURNED: bool>(
+    height: usize,
+    k: usize,
+    cols: usize,
+    left: Left,
+    right: Right,
+    out: Out,
+    start: Start<*const f32>,
+) {
+    macro_rules! heights {
+        ($($n:literal)*) => {
+            match height {
+                // SAFETY: the caller's promises.
+                $($n => unsafe { registers::<V, TURNED, $n>(k, cols, left, right, out, start) },)*
+                _ => unreachable!("strips have 1 to 12 rows"),
+            }
+        };
+    }
+    if V::LANES == 16 { heights!(1 2 3 4 5 6 7 8 9 10 11 12) } else { heights!(1 2 3 4 5 6) }
+}
+
+/// R rows times up to `ACROSS` vectors of columns. `TURNED`: the left matrix lies with its rows side by side.
+#[inline(always)]
+unsafe fn registers<V: Vector, const TURNED: bool, const R: usize>(
+    k: usize,
+    cols: usize,
+    left: Left,
+    right: Right,
+    out: Out,
+    start: Start<*const f32>,
+) {
+    const WIDEST: usize = 32; // ACROSS of the widest vector
+    let whole = cols == ACROSS * V::LANES;
+    // SAFETY: the caller's promises; a part of a row goes through `edge`, which is wide enough for any vector.
+    unsafe {
+        let read = |at: *const f32| -> [V; ACROSS] {
+            let mut edge = [0f32; WIDEST];
+            let from = if whole {
+                at
+            } else {
+                std::ptr::copy_nonoverlapping(at, edge.as_mut_ptr(), cols);
+                edge.as_ptr()
+            };
+            [V::load(from), V::load(from.add(V::LANES))]
+        };
+        let mut sums = match start {
+            Start::Zero => [[V::splat(0.0); ACROSS]; R],
+            Start::Bias(bias) => [read(bias); R],
+            Start::Sum => {
+                let mut sums = [[V::splat(0.0); ACROSS]; R];
+                (0..R).for_each(|r| sums[r] = read(out.at.add(r * out.row)));
+                sums
+            }
+        };
+        // Every third row has a pointer of its own, so that the others are reached by scaled offsets from it.
+        let mut thirds: [*const f32; 4] = [left.at; 4];
+        if !TURNED {
+            (1..R.div_ceil(3)).for_each(|i| thirds[i] = left.at.add(3 * i * left.row));
+        }
+        let mut panel = right.at;
+        for p in 0..k {
+            let b = [V::load(panel), V::load(panel.add(V::LANES))];
+            panel = panel.add(right.step);
+            for r in 0..R {
+                let value = match TURNED {
+                    true => *left.at.add(p * left.step + r),
+                    false => *thirds[r / 3].add(r % 3 * left.row + p),
+                };
+                let a = V::splat(value);
+                sums[r] = [a.mul_add(b[0], sums[r][0]), a.mul_add(b[1], sums[r][1])];
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            let at = out.at.add(r * out.row);
+            if whole {
+                sums[0].store(at);
+                sums[1].store(at.add(V::LANES));
+            } else {
+                let mut edge = [0f32; WIDEST];
+                sums[0].store(edge.as_mut_ptr());
+                sums[1].store(edge.as_mut_ptr().add(V::LANES));
+                std::ptr::copy_nonoverlapping(edge.as_ptr(), at, cols);
+            }
+        }
+    }
+}
+
+const _: () = assert!(PANEL % (ACROSS * 16) == 0);

@@ -1,0 +1,288 @@
+//! Matrix products over tiles that depend on the shape alone.
+//!
+//! The right-hand matrix is read in panels of [`PANEL`] columns and blocks of [`DEPTH`] rows; one block of a panel stays in
+//! the first cache while the rows of a tile pass by, and [`kernel`] keeps the sums of a few of these in registers. Each
+//! value of the product is the sum over k in order, block by block, whatever the tile it is in: so its bits depend
+//! neither on the threads nor on the tiles.
+
+mod kernel;
+mod packed;
+#[cfg(test)]
+mod tests;
+
+use crate::parallel::{self, Scattered};
+use kernel::{Left, Out, Right};
+pub(crate) use packed::{Packed, Panelled};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Columns of a panel.
+const PANEL: usize = 32;
+/// Rows of a block: with [`PANEL`], 32 KB.
+const DEPTH: usize = 256;
+
+/// A matrix that is a view of a slice.
+#[derive(Clone, Copy)]
+pub(crate) struct Mat<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> Mat<'a> {
+    /// Row-major and contiguous.
+    pub(crate) fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols)
+    }
+
+    /// Row-major, a row starting every `row_stride` values.
+    pub(crate) fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
+        assert!(rows == 0 || cols == 0 || (rows - 1) * row_stride + cols <= data.len(), "matrix beyond its slice");
+        Self { data, rows, cols, row_stride, col_stride: 1 }
+    }
+
+    /// The transpose, as a view.
+    pub(crate) fn t(self) -> Self {
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    /// Some of the rows.
+    fn rows(self, range: Range<usize>) -> Self {
+        let data = if range.is_empty() { &[] } else { &self.data[range.start * self.row_stride..] };
+        Self { data, rows: range.len(), ..self }
+    }
+
+    /// Some of the columns.
+    fn cols(self, range: Range<usize>) -> Self {
+        self.t().rows(range).t()
+    }
+}
+
+/// What a sum begins with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start<B> {
+    /// Nothing.
+    Zero,
+    /// The values that the output already holds.
+    Sum,
+    /// A value for each column.
+    Bias(B),
+}
+
+impl<B> Start<B> {
+    fn map<C>(self, f: impl FnOnce(B) -> C) -> Start<C> {
+        match self {
+            Self::Zero => Start::Zero,
+            Self::Sum => Start::Sum,
+            Self::Bias(bias) => Start::Bias(f(bias)),
+        }
+    }
+}
+
+impl<'a> Start<&'a [f32]> {
+    /// With a bias or without one.
+    pub(crate) fn bias(bias: Option<&'a [f32]>) -> Self {
+        bias.map_or(Self::Zero, Self::Bias)
+    }
+}
+
+/// The right-hand matrix as the tiles see it.
+#[derive(Clone, Copy)]
+pub(crate) enum Panels<'a> {
+    /// Row-major with whole panels: read where it lies.
+    Plain(Mat<'a>),
+    /// The values of a packed matrix.
+    Packed(&'a [f32], Panelled),
+}
+
+impl<'a> Panels<'a> {
+    /// `b` where it lies, if it lies well.
+    fn plain(b: Mat<'a>) -> Option<Self> {
+        (b.col_stride == 1 && b.cols % PANEL == 0).then_some(Self::Plain(b))
+    }
+
+    fn size(&self) -> (usize, usize) {
+        match self {
+            Self::Plain(b) => (b.rows, b.cols),
+            Self::Packed(_, shape) => (shape.rows, shape.cols),
+        }
+    }
+
+    /// The panel whose first row and column these are.
+    fn panel(&self, row: usize, col: usize) -> Right {
+        match self {
+            Self::Plain(b) => Right { at: b.data[row * b.row_stride + col..].as_ptr(), step: b.row_stride },
+            Self::Packed(values, shape) => Right { at: values[shape.range(row, col)].as_ptr(), step: PANEL },
+        }
+    }
+}
+
+/// out = a b + what it starts with; out is (a.rows, b.cols), contiguous. On all threads; the same bits for any number of
+/// them.
+pub(crate) fn matmul(a: Mat, b: Mat, out: &mut [f32], start: Start<&[f32]>) {
+    assert_eq!(a.cols, b.rows, "inner sizes of a product");
+    match Panels::plain(b) {
+        Some(panels) => split(a, panels, out, start),
+        None => split(a, Packed::new(b).panels(), out, start),
+    }
+}
+
+/// The same with a right-hand matrix that was packed beforehand. What is finished of the output is handed to `finish`
+/// while it is in the cache: a part of a row, with the column it begins at.
+pub(crate) fn matmul_packed(
+    a: Mat,
+    b: Panels,
+    out: &mut [f32],
+    start: Start<&[f32]>,
+    finish: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    tiles(a, b, out, start, finish);
+}
+
+/// The same as [`matmul`] on the calling thread, for use inside a task.
+pub(crate) fn matmul_here(a: Mat, b: Mat, out: &mut [f32], start: Start<&[f32]>) {
+    match Panels::plain(b) {
+        Some(panels) => whole(a, panels, out, start),
+        None => whole(a, Packed::here(b).panels(), out, start),
+    }
+}
+
+/// [`matmul_packed`] on the calling thread.
+pub(crate) fn matmul_packed_here(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
+    whole(a, b, out, start);
+}
+
+fn whole(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
+    check(&a, &b, out);
+    let cols = b.size().1;
+    tile(a, b, &Scattered::new(out), cols, 0..a.rows, 0..cols.div_ceil(PANEL), start);
+}
+
+fn check(a: &Mat, b: &Panels, out: &[f32]) {
+    assert_eq!(a.cols, b.size().0, "inner sizes of a product");
+    assert_eq!(out.len(), a.rows * b.size().1, "size of a product's output");
+}
+
+/// Long sums with a small result (gradients of weights) are cut into parts along k, which are added in order.
+fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
+    const ENOUGH: usize = 16;
+    const ROWS: usize = 96;
+    let (m, k, n) = (a.rows, a.cols, b.size().1);
+    let parts = (ENOUGH / m.div_ceil(ROWS).max(1)).min(k / (4 * DEPTH)).max(1);
+    let Panels::Plain(plain) = b else { return tiles(a, b, out, start, |_, _| ()) };
+    if parts == 1 || m * n == 0 {
+        return tiles(a, b, out, start, |_, _| ());
+    }
+    check(&a, &b, out);
+    let depth = k.div_ceil(parts).next_multiple_of(DEPTH);
+    let partial: Vec<Vec<f32>> = (0..k.div_ceil(depth))
+        .into_par_iter()
+        .map(|part| {
+            let range = part * depth..((part + 1) * depth).min(k);
+            let mut sum = parallel::unwritten(m * n);
+            tiles(a.cols(range.clone()), Panels::Plain(plain.rows(range)), &mut sum, Start::Zero, |_, _| ());
+            sum
+        })
+        .collect();
+    parallel::fill_rows(out, n, |first, rows| {
+        for (i, row) in rows.chunks_exact_mut(n).enumerate() {
+            match start {
+                Start::Zero => row.fill(0.0),
+                Start::Sum => {}
+                Start::Bias(bias) => row.copy_from_slice(bias),
+            }
+            for part in &partial {
+                let part = &part[(first + i) * n..][..n];
+                row.iter_mut().zip(part).for_each(|(r, p)| *r += p);
+            }
+        }
+    });
+}
+
+/// The tiles of a product, in parallel.
+fn tiles(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>, finish: impl Fn(usize, &mut [f32]) + Sync) {
+    check(&a, &b, out);
+    let (k, n) = b.size();
+    let panels = n.div_ceil(PANEL);
+    let (rows, across) = tile_size(a.rows, panels, k);
+    let target = Scattered::new(out);
+    let columns = panels.div_ceil(across.max(1));
+    let task = |i: usize| {
+        let (row, panel) = (i / columns * rows, i % columns * across);
+        let (last_row, last_panel) = ((row + rows).min(a.rows), (panel + across).min(panels));
+        tile(a, b, &target, n, row..last_row, panel..last_panel, start);
+        let (from, to) = (panel * PANEL, (last_panel * PANEL).min(n));
+        for row in row..last_row {
+            // SAFETY: inside this task's tile, and the slice is gone before the next one is asked for.
+            finish(from, unsafe { target.at(row * n + from, to - from) });
+        }
+    };
+    match a.rows.div_ceil(rows.max(1)) * columns {
+        0 => {}
+        1 => task(0),
+        tasks => (0..tasks).into_par_iter().for_each(task),
+    }
+}
+
+/// Rows and panels of a tile: tall products are cut by rows alone, others both ways until there are enough tiles to go
+/// round.
+fn tile_size(m: usize, panels: usize, k: usize) -> (usize, usize) {
+    const SMALL: usize = 1 << 17;
+    const ENOUGH: usize = 16;
+    const ROWS: Range<usize> = 36..144;
+    if m * panels * PANEL * k <= SMALL {
+        return (m, panels);
+    }
+    let rows = m.div_ceil(ENOUGH).next_multiple_of(12).clamp(ROWS.start, ROWS.end);
+    let columns = ENOUGH.div_ceil(m.div_ceil(rows).max(1)).min(panels).max(1);
+    (rows, panels.div_ceil(columns))
+}
+
+/// One tile of the output, whose rows are `n` apart.
+fn tile(
+    a: Mat,
+    b: Panels,
+    out: &Scattered,
+    n: usize,
+    rows: Range<usize>,
+    panels: Range<usize>,
+    start: Start<&[f32]>,
+) {
+    let k = a.cols;
+    if rows.is_empty() || panels.is_empty() {
+        return;
+    }
+    if k == 0 {
+        let (from, to) = (panels.start * PANEL, (panels.end * PANEL).min(n));
+        for row in rows {
+            // SAFETY: inside the tile, which is this call's alone.
+            let out = unsafe { out.at(row * n + from, to - from) };
+            match start {
+                Start::Zero => out.fill(0.0),
+                Start::Sum => {}
+                Start::Bias(bias) => out.copy_from_slice(&bias[from..to]),
+            }
+        }
+        return;
+    }
+    for first in (0..k).step_by(DEPTH) {
+        let start = if first == 0 { start } else { Start::Sum };
+        for panel in panels.clone() {
+            let (from, cols) = (panel * PANEL, PANEL.min(n - panel * PANEL));
+            let left = Left {
+                at: a.data[rows.start * a.row_stride + first * a.col_stride..].as_ptr(),
+                row: a.row_stride,
+                step: a.col_stride,
+            };
+            let start = start.map(|bias| bias[from..from + cols].as_ptr());
+            // SAFETY: `a` and `b` were checked against their slices when made, and the output's size by `check`; the
+            // tile lies inside the output and is written by this call alone.
+            unsafe {
+                let out = Out { at: out.at(rows.start * n + from, (rows.len() - 1) * n + cols).as_mut_ptr(), row: n };
+                kernel::panel(rows.len(), DEPTH.min(k - first), cols, left, b.panel(first, from), out, start);
+            }
+        }
+    }
+}

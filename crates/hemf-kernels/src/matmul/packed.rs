@@ -1,0 +1,98 @@
+//! A right-hand matrix in the order in which a product reads it.
+
+use super::{DEPTH, Mat, PANEL, Panels};
+use crate::parallel::{self, Scattered};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A (k, n) matrix cut into blocks of [`DEPTH`] rows, and these into panels of [`PANEL`] columns, each panel contiguous;
+/// the last one is filled up with zeros. Made once, it serves any number of products.
+#[derive(Clone, Debug)]
+pub(crate) struct Packed {
+    values: Vec<f32>,
+    shape: Panelled,
+}
+
+/// Where a packed matrix of some size has its panels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panelled {
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+}
+
+impl Panelled {
+    /// Rows of a panel, save those of the last block.
+    pub(crate) const DEPTH: usize = DEPTH;
+
+    /// Values in all.
+    pub(crate) fn len(&self) -> usize {
+        self.rows * self.cols.next_multiple_of(PANEL)
+    }
+
+    /// The panels, in the order in which they lie in memory: the first row and column of each.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        let cols = self.cols;
+        (0..self.rows).step_by(DEPTH).flat_map(move |row| (0..cols).step_by(PANEL).map(move |col| (row, col)))
+    }
+
+    /// Where in memory the panel lies whose first row and column these are.
+    pub(crate) fn range(&self, row: usize, col: usize) -> Range<usize> {
+        let depth = DEPTH.min(self.rows - row);
+        let start = row * self.cols.next_multiple_of(PANEL) + col * depth;
+        start..start + depth * PANEL
+    }
+}
+
+impl Packed {
+    /// On all threads.
+    pub(crate) fn new(b: Mat) -> Self {
+        let shape = Panelled { rows: b.rows, cols: b.cols };
+        let mut values = parallel::unwritten(shape.len());
+        let target = Scattered::new(&mut values);
+        let places: Vec<_> = shape.places().collect();
+        places.into_par_iter().for_each(|(row, col)| {
+            let range = shape.range(row, col);
+            // SAFETY: panels do not overlap.
+            pack(b, row, col, unsafe { target.at(range.start, range.len()) });
+        });
+        Self { values, shape }
+    }
+
+    /// The same on the calling thread.
+    pub(super) fn here(b: Mat) -> Self {
+        let shape = Panelled { rows: b.rows, cols: b.cols };
+        let mut values = parallel::unwritten(shape.len());
+        shape.places().for_each(|(row, col)| pack(b, row, col, &mut values[shape.range(row, col)]));
+        Self { values, shape }
+    }
+
+    /// To be multiplied with.
+    pub(crate) fn panels(&self) -> Panels<'_> {
+        Panels::Packed(&self.values, self.shape)
+    }
+}
+
+/// Fills a panel, whose length tells its number of rows.
+fn pack(b: Mat, first: usize, from: usize, out: &mut [f32]) {
+    let width = PANEL.min(b.cols - from);
+    let start = &b.data[first * b.row_stride + from * b.col_stride..];
+    if width < PANEL {
+        out.fill(0.0);
+    }
+    if b.col_stride == 1 {
+        for (row, out) in out.chunks_exact_mut(PANEL).enumerate() {
+            out[..width].copy_from_slice(&start[row * b.row_stride..][..width]);
+        }
+        return;
+    }
+    // The transpose, in squares of a cache line's side.
+    const SIDE: usize = 16;
+    for (square, out) in out.chunks_mut(SIDE * PANEL).enumerate() {
+        for column in 0..width {
+            let from = &start[square * SIDE * b.row_stride + column * b.col_stride..];
+            for (row, out) in out.chunks_exact_mut(PANEL).enumerate() {
+                out[column] = from[row * b.row_stride];
+            }
+        }
+    }
+}

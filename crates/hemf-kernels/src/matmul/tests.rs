@@ -1,0 +1,122 @@
+use super::*;
+use crate::simd::Level;
+use crate::testing::{each_level, values};
+
+fn plain(a: Mat, b: Mat) -> Vec<f64> {
+    let at = |m: &Mat, r: usize, c: usize| f64::from(m.data[r * m.row_stride + c * m.col_stride]);
+    (0..a.rows * b.cols).map(|i| (0..a.cols).map(|k| at(&a, i / b.cols, k) * at(&b, k, i % b.cols)).sum()).collect()
+}
+
+const SHAPES: [(usize, usize, usize); 11] = [
+    (0, 3, 2),
+    (3, 0, 2),
+    (3, 2, 0),
+    (1, 1, 1),
+    (5, 7, 3),
+    (13, 64, 300),
+    (49, 96, 200),
+    (600, 50, 33),
+    (96, 32, 5000),
+    (30, 64, 2500),
+    (2000, 17, 9),
+];
+
+#[test]
+fn matches_the_plain_product_for_all_shapes_views_and_levels() {
+    each_level(|level| {
+        for (m, n, k) in SHAPES {
+            for turned in 0..4 {
+                let (av, bv, bias) = (values(m * k, 1), values(k * n, 2), values(n, 3));
+                let a = if turned % 2 == 0 { Mat::new(&av, m, k) } else { Mat::new(&av, k, m).t() };
+                let b = if turned / 2 == 0 { Mat::new(&bv, k, n) } else { Mat::new(&bv, n, k).t() };
+                let want = plain(a, b);
+                let close = |got: &[f32], times: f64, bias: &[f32]| {
+                    got.iter().zip(&want).enumerate().for_each(|(i, (g, w))| {
+                        let w = times * w + bias.get(i % n.max(1)).map_or(0.0, |b| f64::from(*b));
+                        let error = (f64::from(*g) - w).abs();
+                        assert!(error < 2e-6 * (k.max(100) as f64).sqrt() * (1.0 + w.abs()), "{m} {n} {k} {turned} {level:?} at {i}: {error:e}");
+                    });
+                };
+                let mut out = vec![f32::NAN; m * n];
+                matmul(a, b, &mut out, Start::Zero);
+                close(&out, 1.0, &[]);
+                matmul_here(a, b, &mut out, Start::Sum);
+                close(&out, 2.0, &[]);
+                matmul(a, b, &mut out, Start::Bias(&bias));
+                close(&out, 1.0, &bias);
+                let packed = Packed::new(b);
+                matmul_packed(a, packed.panels(), &mut out, Start::Zero, |column, values| {
+                    values.iter_mut().zip(&bias[column..]).for_each(|(v, b)| *v += b);
+                });
+                close(&out, 1.0, &bias);
+                matmul_packed_here(a, packed.panels(), &mut out, Start::Zero);
+                close(&out, 1.0, &[]);
+            }
+        }
+    });
+}
+
+#[test]
+fn levels_that_fuse_have_the_same_bits() {
+    let (m, n, k) = (50, 70, 600);
+    let (a, b) = (values(m * k, 1), values(k * n, 2));
+    let mut seen: Vec<(Level, Vec<f32>)> = vec![];
+    each_level(|level| {
+        let mut out = vec![0.0; m * n];
+        matmul(Mat::new(&a, m, k), Mat::new(&b, k, n), &mut out, Start::Zero);
+        if level > Level::Baseline {
+            seen.push((level, out));
+        }
+    });
+    assert!(seen.windows(2).all(|pair| pair[0].1 == pair[1].1), "{:?}", seen.iter().map(|s| s.0).collect::<Vec<_>>());
+}
+
+#[test]
+fn same_bits_for_any_number_of_threads() {
+    for (m, n, k) in [(700, 130, 300), (96, 96, 9000)] {
+        let (a, b) = (values(m * k, 1), values(k * n, 2));
+        let product = || {
+            let mut out = vec![0.0; m * n];
+            matmul(Mat::new(&a, k, m).t(), Mat::new(&b, k, n), &mut out, Start::Zero);
+            out
+        };
+        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        each_level(|_| {
+            let one = pool(1).install(product);
+            for threads in [2, 3, 8] {
+                assert_eq!(one, pool(threads).install(product));
+            }
+        });
+    }
+}
+
+#[test]
+#[ignore]
+fn speed() {
+    for (m, n, k) in [(3136, 96, 96), (784, 192, 192), (196, 384, 384), (49, 768, 768), (49, 768, 3072), (25088, 96, 96), (392, 768, 768), (3136,96,288), (64, 384, 384)] {
+        let (a, b) = (values(m * k, 1), values(k * n, 2));
+        let packed = Packed::new(Mat::new(&b, n, k).t());
+        let mut out = vec![0.0; m * n];
+        let reps = (1_000_000_000 / (m * n * k)).max(3);
+        for (name, run) in [
+            ("packed", &mut (|out: &mut [f32]| matmul_packed(Mat::new(&a, m, k), packed.panels(), out, Start::Zero, |_, _| ())) as &mut dyn FnMut(&mut [f32])),
+            ("x W'", &mut |out| matmul(Mat::new(&a, m, k), Mat::new(&b, n, k).t(), out, Start::Zero)),
+            ("g W", &mut |out| matmul(Mat::new(&a, m, k), Mat::new(&b, k, n), out, Start::Zero)),
+            ("g' x", &mut |out| matmul(Mat::new(&a, k, m).t(), Mat::new(&b, k, n), out, Start::Zero)),
+        ] {
+            run(&mut out);
+            let t = std::time::Instant::now();
+            (0..reps).for_each(|_| run(&mut out));
+            let s = t.elapsed().as_secs_f64() / reps as f64;
+            println!("{m}x{n}x{k} {name}: {:.1} GFLOP/s, {:.3} ms", 2e-9 * (m * n * k) as f64 / s, s * 1e3);
+        }
+    }
+    let (n, k, m) = (96, 96, 25088);
+    let (g, x) = (values(m * n, 1), values(m * k, 2));
+    let mut out = vec![0.0; n * k];
+    for _ in 0..3 {
+        let t = std::time::Instant::now();
+        matmul(Mat::new(&g, m, n).t(), Mat::new(&x, m, k), &mut out, Start::Zero);
+        println!("dW 96 25088: {:.1} GFLOP/s", 2e-9 * (m * n * k) as f64 / t.elapsed().as_secs_f64());
+    }
+}
