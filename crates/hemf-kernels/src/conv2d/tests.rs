@@ -73,6 +73,9 @@ fn winograd_has_the_same_bits_for_any_threads_and_level() {
     check_bits("conv2d", &|t| conv2d(&t[0], &t[1], Some(&t[2]), 1, 1), &given);
 }
 
+#[global_allocator]
+static A: crate::Recycling = crate::Recycling;
+
 #[test]
 #[ignore]
 fn speed() {

@@ -9,9 +9,9 @@
 
 use super::Geometry;
 use super::winograd_tile::{self as tile, POINTS, SIDE, WIDE};
-use crate::matmul::{Mat, Panelled, Panels, Start, matmul_here, matmul_packed_here};
+use crate::matmul::{Mat, PANEL, Panelled, Panels, Start, matmul_here, matmul_packed_here};
 use crate::parallel::{self, Scattered};
-use crate::simd::{Vector, vectorised};
+use crate::simd::vectorised;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -107,11 +107,16 @@ impl Filters {
             // SAFETY: panels do not overlap, nor do matrices.
             let mut panels: [_; POINTS] =
                 std::array::from_fn(|p| unsafe { target.at(p * shape.len() + range.start, range.len()) });
-            let width = range.len() / shape.rows.saturating_sub(row).min(Panelled::DEPTH);
-            for at in 0..range.len() {
-                let (row, col) = (row + at / width, col + at % width);
-                let points = if col < shape.cols { tile::of_filter(&filter(row, col)) } else { [[0.0; WIDE]; WIDE] };
-                panels.iter_mut().zip(points.as_flattened()).for_each(|(panel, value)| panel[at] = *value);
+            let (mut filters, mut points) = ([[0.0; PANEL]; 9], [[0.0; PANEL]; POINTS]);
+            for at in 0..range.len() / PANEL {
+                for column in 0..PANEL.min(shape.cols - col) {
+                    let filter = filter(row + at, col + column);
+                    (0..9).for_each(|tap| filters[tap][column] = filter[tap]);
+                }
+                tile::of_filters(&filters, &mut points);
+                for (panel, points) in panels.iter_mut().zip(&points) {
+                    panel[at * PANEL..][..PANEL].copy_from_slice(points);
+                }
             }
         });
         Self { values, shape }
@@ -166,9 +171,17 @@ pub(super) fn backward_weight(g: &Geometry, gradient: &[f32], x: &[f32]) -> Vec<
         });
     }
     let mut dw = parallel::unwritten(size * 9);
-    parallel::fill_bands(&mut dw, 9, 256, |first, filters| {
-        for (i, filter) in filters.as_chunks_mut::<9>().0.iter_mut().enumerate() {
-            filter.copy_from_slice(tile::to_filter(|point| du[point * size + first + i]).as_flattened());
+    parallel::fill_bands(&mut dw, 9, 8 * PANEL, |first, filters| {
+        let (mut points, mut turned) = ([[0.0; PANEL]; POINTS], [[0.0; PANEL]; 9]);
+        for (i, filters) in filters.chunks_mut(9 * PANEL).enumerate() {
+            let (first, count) = (first + i * PANEL, filters.len() / 9);
+            for (point, points) in points.iter_mut().enumerate() {
+                points[..count].copy_from_slice(&du[point * size + first..][..count]);
+            }
+            tile::to_filters(&points, &mut turned);
+            for (column, filter) in filters.chunks_exact_mut(9).enumerate() {
+                (0..9).for_each(|tap| filter[tap] = turned[tap][column]);
+            }
         }
     });
     dw

@@ -16,7 +16,8 @@
 //! a = 5/8 and b = 3/2 rather than the usual 1 and 2: of the pairs tried, in steps of an eighth and a twelfth, this has
 //! the least rounding error, half of that of 1 and 2 in root mean square and a quarter at most (sums over 96 channels).
 
-use crate::simd::Vector;
+use crate::matmul::PANEL;
+use crate::simd::{Vector, multiversion};
 
 const A: f32 = 0.625;
 const B: f32 = 1.5;
@@ -36,17 +37,21 @@ pub(super) const POINTS: usize = WIDE * WIDE;
 /// The machine has V's instructions.
 #[inline(always)]
 unsafe fn input<V: Vector>(d: [V; WIDE]) -> [V; WIDE] {
-    // SAFETY: the caller's promise.
-    let c = |x| unsafe { V::splat(x) };
-    let (even_a, odd_a) = (d[2].mul_add(c(-B2), d[4]), d[1].mul_add(c(-B2), d[3]));
-    let (even_b, odd_b) = (d[2].mul_add(c(-A2), d[4]), d[1].mul_add(c(-A2), d[3]));
+    macro_rules! c {
+        ($x:expr) => {
+            // SAFETY: the caller's promise.
+            unsafe { V::splat($x) }
+        };
+    }
+    let (even_a, odd_a) = (d[2].mul_add(c!(-B2), d[4]), d[1].mul_add(c!(-B2), d[3]));
+    let (even_b, odd_b) = (d[2].mul_add(c!(-A2), d[4]), d[1].mul_add(c!(-A2), d[3]));
     [
-        d[0].mul_add(c(A2 * B2), d[2].mul_add(c(-A2 - B2), d[4])),
-        odd_a.mul_add(c(A), even_a),
-        odd_a.mul_add(c(-A), even_a),
-        odd_b.mul_add(c(B), even_b),
-        odd_b.mul_add(c(-B), even_b),
-        d[1].mul_add(c(A2 * B2), d[3].mul_add(c(-A2 - B2), d[5])),
+        d[0].mul_add(c!(A2 * B2), d[2].mul_add(c!(-A2 - B2), d[4])),
+        odd_a.mul_add(c!(A), even_a),
+        odd_a.mul_add(c!(-A), even_a),
+        odd_b.mul_add(c!(B), even_b),
+        odd_b.mul_add(c!(-B), even_b),
+        d[1].mul_add(c!(A2 * B2), d[3].mul_add(c!(-A2 - B2), d[5])),
     ]
 }
 
@@ -56,15 +61,19 @@ unsafe fn input<V: Vector>(d: [V; WIDE]) -> [V; WIDE] {
 /// The machine has V's instructions.
 #[inline(always)]
 unsafe fn output<V: Vector>(m: [V; WIDE]) -> [V; SIDE] {
-    // SAFETY: the caller's promise.
-    let c = |x| unsafe { V::splat(x) };
+    macro_rules! c {
+        ($x:expr) => {
+            // SAFETY: the caller's promise.
+            unsafe { V::splat($x) }
+        };
+    }
     let (sum_a, difference_a) = (m[1].add(m[2]), m[1].sub(m[2]));
     let (sum_b, difference_b) = (m[3].add(m[4]), m[3].sub(m[4]));
     [
         m[0].add(sum_a).add(sum_b),
-        difference_a.mul_add(c(A), difference_b.mul(c(B))),
-        sum_a.mul_add(c(A2), sum_b.mul(c(B2))),
-        difference_a.mul_add(c(A2 * A), difference_b.mul_add(c(B2 * B), m[5])),
+        difference_a.mul_add(c!(A), difference_b.mul(c!(B))),
+        sum_a.mul_add(c!(A2), sum_b.mul(c!(B2))),
+        difference_a.mul_add(c!(A2 * A), difference_b.mul_add(c!(B2 * B), m[5])),
     ]
 }
 
@@ -74,29 +83,36 @@ unsafe fn output<V: Vector>(m: [V; WIDE]) -> [V; SIDE] {
 /// The machine has V's instructions.
 #[inline(always)]
 unsafe fn output_transposed<V: Vector>(g: [V; SIDE]) -> [V; WIDE] {
-    // SAFETY: the caller's promise.
-    let c = |x| unsafe { V::splat(x) };
-    let (even_a, odd_a) = (g[2].mul_add(c(A2), g[0]), g[3].mul_add(c(A2), g[1]));
-    let (even_b, odd_b) = (g[2].mul_add(c(B2), g[0]), g[3].mul_add(c(B2), g[1]));
+    macro_rules! c {
+        ($x:expr) => {
+            // SAFETY: the caller's promise.
+            unsafe { V::splat($x) }
+        };
+    }
+    let (even_a, odd_a) = (g[2].mul_add(c!(A2), g[0]), g[3].mul_add(c!(A2), g[1]));
+    let (even_b, odd_b) = (g[2].mul_add(c!(B2), g[0]), g[3].mul_add(c!(B2), g[1]));
     [
         g[0],
-        odd_a.mul_add(c(A), even_a),
-        odd_a.mul_add(c(-A), even_a),
-        odd_b.mul_add(c(B), even_b),
-        odd_b.mul_add(c(-B), even_b),
+        odd_a.mul_add(c!(A), even_a),
+        odd_a.mul_add(c!(-A), even_a),
+        odd_b.mul_add(c!(B), even_b),
+        odd_b.mul_add(c!(-B), even_b),
         g[3],
     ]
 }
 
 /// G w.
+#[inline(always)]
 fn filter(w: [f32; 3]) -> [f32; WIDE] {
     const NEAR: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
     const FAR: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
-    let point = |p: f32, scale: f32| (w[0] + p * (w[1] + p * w[2])) * scale;
-    [w[0] / (A2 * B2), point(A, NEAR), point(-A, NEAR), point(B, FAR), point(-B, FAR), w[2]]
+    let (even_a, odd_a) = ((w[0] + A2 * w[2]) * NEAR, A * w[1] * NEAR);
+    let (even_b, odd_b) = ((w[0] + B2 * w[2]) * FAR, B * w[1] * FAR);
+    [w[0] / (A2 * B2), even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, w[2]]
 }
 
 /// Gᵀ u, the transpose of [`filter`].
+#[inline(always)]
 fn filter_transposed(u: [f32; WIDE]) -> [f32; 3] {
     const NEAR: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
     const FAR: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
@@ -109,15 +125,27 @@ fn filter_transposed(u: [f32; WIDE]) -> [f32; 3] {
     ]
 }
 
-/// Applies `f` to the columns of a grid, then to the rows of what results.
+/// Applies `f` to the columns of a grid of `from` x `from` values, then to the rows of what results, `to` x `to` values.
+///
+/// A macro and plain loops: a closure within `map` would be compiled without the instruction set of its caller.
 macro_rules! both_sides {
-    ($grid:expr, $f:expr, $from:expr, $to:expr, $zero:expr) => {{
-        let mut half = [[$zero; $from]; $to];
+    (|$i:ident, $j:ident| $value:expr, $f:expr, $from:expr => $to:expr, $zero:expr) => {{
+        let (mut half, mut whole) = ([[$zero; $from]; $to], [[$zero; $to]; $to]);
         for j in 0..$from {
-            let column = $f(std::array::from_fn(|i| $grid(i, j)));
-            (0..$to).for_each(|i| half[i][j] = column[i]);
+            let mut column = [$zero; $from];
+            for $i in 0..$from {
+                let $j = j;
+                column[$i] = $value;
+            }
+            let column = $f(column);
+            for i in 0..$to {
+                half[i][j] = column[i];
+            }
         }
-        half.map($f)
+        for i in 0..$to {
+            whole[i] = $f(half[i]);
+        }
+        whole
     }};
 }
 
@@ -135,8 +163,8 @@ pub(super) unsafe fn read_input<V: Vector>(
 ) {
     // SAFETY: the caller's promises.
     unsafe {
-        let load = |i: usize, j: usize| V::load(pixels[i][j].add(channel));
-        let values = both_sides!(load, |d| input::<V>(d), WIDE, WIDE, V::splat(0.0));
+        
+        let values = both_sides!(|i, j| V::load(pixels[i][j].add(channel)), input::<V>, WIDE => WIDE, V::splat(0.0));
         put(values, at, apart);
     }
 }
@@ -154,8 +182,8 @@ pub(super) unsafe fn read_gradient<V: Vector>(
 ) {
     // SAFETY: the caller's promises.
     unsafe {
-        let load = |i: usize, j: usize| V::load(pixels[i][j].add(channel));
-        let values = both_sides!(load, |g| output_transposed::<V>(g), SIDE, WIDE, V::splat(0.0));
+        
+        let values = both_sides!(|i, j| V::load(pixels[i][j].add(channel)), output_transposed::<V>, SIDE => WIDE, V::splat(0.0));
         put(values, at, apart);
     }
 }
@@ -178,22 +206,37 @@ unsafe fn put<V: Vector>(values: [[V; WIDE]; WIDE], at: *mut f32, apart: usize) 
 pub(super) unsafe fn result<V: Vector>(at: *const f32, apart: usize, bias: Option<*const f32>) -> [[V; SIDE]; SIDE] {
     // SAFETY: the caller's promises.
     unsafe {
-        let load = |i: usize, j: usize| V::load(at.add((i * WIDE + j) * apart));
-        let values = both_sides!(load, |m| output::<V>(m), WIDE, SIDE, V::splat(0.0));
-        let Some(bias) = bias else { return values };
-        let bias = V::load(bias);
-        values.map(|row| row.map(|value| value.add(bias)))
+        let mut values = both_sides!(|i, j| V::load(at.add((i * WIDE + j) * apart)), output::<V>, WIDE => SIDE, V::splat(0.0));
+        if let Some(bias) = bias {
+            let bias = V::load(bias);
+            for value in values.as_flattened_mut() {
+                *value = value.add(bias);
+            }
+        }
+        values
     }
 }
 
-/// G W Gᵀ of a 3x3 filter.
-#[inline(always)]
-pub(super) fn of_filter(w: &[f32; 9]) -> [[f32; WIDE]; WIDE] {
-    both_sides!(|i: usize, j: usize| w[3 * i + j], filter, 3, WIDE, 0.0)
+multiversion! {
+    /// G W Gᵀ of 3x3 filters side by side.
+    pub(super) fn of_filters(filters: &[[f32; PANEL]; 9], points: &mut [[f32; PANEL]; POINTS]) {
+        for column in 0..PANEL {
+            let values = both_sides!(|i, j| filters[3 * i + j][column], filter, 3 => WIDE, 0.0);
+            for point in 0..POINTS {
+                points[point][column] = values[point / WIDE][point % WIDE];
+            }
+        }
+    }
 }
 
-/// Gᵀ U G: the gradient of a 3x3 filter.
-#[inline(always)]
-pub(super) fn to_filter(u: impl Fn(usize) -> f32) -> [[f32; 3]; 3] {
-    both_sides!(|i: usize, j: usize| u(WIDE * i + j), filter_transposed, WIDE, 3, 0.0)
+multiversion! {
+    /// Gᵀ U G: the gradients of 3x3 filters side by side.
+    pub(super) fn to_filters(points: &[[f32; PANEL]; POINTS], filters: &mut [[f32; PANEL]; 9]) {
+        for column in 0..PANEL {
+            let values = both_sides!(|i, j| points[WIDE * i + j][column], filter_transposed, WIDE => 3, 0.0);
+            for tap in 0..9 {
+                filters[tap][column] = values[tap / 3][tap % 3];
+            }
+        }
+    }
 }

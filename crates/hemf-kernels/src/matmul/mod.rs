@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// Columns of a panel.
-const PANEL: usize = 32;
+pub(crate) const PANEL: usize = 32;
 /// Rows of a block: with [`PANEL`], 32 KB.
 const DEPTH: usize = 256;
 
