@@ -22,6 +22,9 @@ use clap::{CommandFactory, FromArgMatches};
 
 pub use exit::Exit;
 
+#[global_allocator]
+static ALLOCATOR: hemf_train::Recycling = hemf_train::Recycling;
+
 /// Runs the command in `arguments` (the first is the program's path) as the program that calls itself `program`:
 /// `hemf` or `cargo xtask`.
 pub fn main_from<I, T>(arguments: I, program: &'static str) -> ExitCode

@@ -8,7 +8,9 @@ multiversion! {
     pub(crate) fn softmax_of_columns(scores: &mut [f32], n: usize) {
         let (mut largest, mut sum) = (vec![f32::NEG_INFINITY; n], vec![0f32; n]);
         for row in scores.chunks_exact(n) {
-            row.iter().zip(&mut largest).for_each(|(s, m)| *m = m.max(*s));
+            for (s, m) in row.iter().zip(&mut largest) {
+                *m = m.max(*s);
+            }
         }
         for row in scores.chunks_exact_mut(n) {
             for ((s, m), sum) in row.iter_mut().zip(&largest).zip(&mut sum) {
@@ -16,9 +18,13 @@ multiversion! {
                 *sum += *s;
             }
         }
-        sum.iter_mut().for_each(|sum| *sum = 1.0 / *sum);
+        for sum in sum.iter_mut() {
+            *sum = 1.0 / *sum;
+        }
         for row in scores.chunks_exact_mut(n) {
-            row.iter_mut().zip(&sum).for_each(|(s, inverse)| *s *= inverse);
+            for (s, inverse) in row.iter_mut().zip(&sum) {
+                *s *= inverse;
+            }
         }
     }
 }

@@ -104,7 +104,10 @@ pub(crate) fn check_bits(name: &str, op: Op<'_>, inputs: &[Tensor]) {
         }
         if level == Level::Baseline {
             simd::force(Level::Avx512);
-            all().iter().zip(&got).for_each(|(want, got)| assert!(distance(got, want, name) < 1e-5, "{name}: baseline"));
+            all()
+                .iter()
+                .zip(&got)
+                .for_each(|(want, got)| assert!(distance(got, want, name) < 1e-5, "{name}: baseline"));
             return;
         }
         let want = seen.get_or_insert_with(|| bits(&got));

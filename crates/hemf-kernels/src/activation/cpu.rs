@@ -5,14 +5,23 @@ use crate::simd::multiversion;
 use crate::{math, parallel};
 
 pub(super) fn forward(x: &[f32], activation: Activation) -> Vec<f32> {
-    let run = match activation {
-        Activation::Gelu => gelu,
-        Activation::Relu => relu,
-        Activation::Sigmoid => sigmoid,
-    };
-    let mut y = vec![0.0; x.len()];
-    parallel::fill_rows(&mut y, 1, |first, band| run(&x[first..][..band.len()], band));
+    let mut y = parallel::unwritten(x.len());
+    parallel::fill_rows(&mut y, 1, |first, band| {
+        band.copy_from_slice(&x[first..][..band.len()]);
+        activation.apply(band);
+    });
     y
+}
+
+impl Activation {
+    /// In place.
+    pub(crate) fn apply(self, values: &mut [f32]) {
+        match self {
+            Self::Gelu => gelu(values),
+            Self::Relu => relu(values),
+            Self::Sigmoid => sigmoid(values),
+        }
+    }
 }
 
 pub(super) fn backward(x: &[f32], y: &[f32], g: &[f32], activation: Activation) -> Vec<f32> {
@@ -21,7 +30,7 @@ pub(super) fn backward(x: &[f32], y: &[f32], g: &[f32], activation: Activation) 
         Activation::Relu => (relu_gradient as _, x),
         Activation::Sigmoid => (sigmoid_gradient as _, y),
     };
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = parallel::unwritten(x.len());
     parallel::fill_rows(&mut dx, 1, |first, band| {
         run(&from[first..][..band.len()], &g[first..][..band.len()], band);
     });
@@ -29,8 +38,10 @@ pub(super) fn backward(x: &[f32], y: &[f32], g: &[f32], activation: Activation) 
 }
 
 multiversion! {
-    fn gelu(x: &[f32], y: &mut [f32]) {
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = x * math::normal(*x).0);
+    fn gelu(values: &mut [f32]) {
+        for x in values {
+            *x *= math::normal(*x).0;
+        }
     }
 }
 
@@ -44,26 +55,34 @@ multiversion! {
 }
 
 multiversion! {
-    fn relu(x: &[f32], y: &mut [f32]) {
+    fn relu(values: &mut [f32]) {
         // A comparison, not `max`, so that a NaN stays one.
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = if *x < 0.0 { 0.0 } else { *x });
+        for x in values {
+            *x = if *x < 0.0 { 0.0 } else { *x };
+        }
     }
 }
 
 multiversion! {
     fn relu_gradient(x: &[f32], g: &[f32], dx: &mut [f32]) {
-        dx.iter_mut().zip(x).zip(g).for_each(|((d, x), g)| *d = if *x > 0.0 { *g } else { 0.0 });
+        for ((d, x), g) in dx.iter_mut().zip(x).zip(g) {
+            *d = if *x > 0.0 { *g } else { 0.0 };
+        }
     }
 }
 
 multiversion! {
-    fn sigmoid(x: &[f32], y: &mut [f32]) {
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = math::sigmoid(*x));
+    fn sigmoid(values: &mut [f32]) {
+        for x in values {
+            *x = math::sigmoid(*x);
+        }
     }
 }
 
 multiversion! {
     fn sigmoid_gradient(y: &[f32], g: &[f32], dx: &mut [f32]) {
-        dx.iter_mut().zip(y).zip(g).for_each(|((d, y), g)| *d = g * y * (1.0 - y));
+        for ((d, y), g) in dx.iter_mut().zip(y).zip(g) {
+            *d = g * y * (1.0 - y);
+        }
     }
 }

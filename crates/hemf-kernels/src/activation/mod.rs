@@ -31,11 +31,20 @@ pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     apply(x, Activation::Sigmoid)
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Activation {
+/// One of the functions above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// [`gelu`]
     Gelu,
+    /// [`relu`]
     Relu,
+    /// [`sigmoid`]
     Sigmoid,
+}
+
+/// The function by its name.
+pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    apply(x, activation)
 }
 
 fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {

@@ -4,7 +4,7 @@
 
 use super::Axis;
 use crate::matmul::{Mat, Start, matmul_here};
-use crate::parallel::Scattered;
+use crate::parallel::{self, Scattered};
 use crate::simd::multiversion;
 use crate::softmax::{softmax_gradient_of_columns, softmax_of_columns};
 use rayon::prelude::*;
@@ -56,7 +56,7 @@ impl Lines {
 
 pub(super) fn forward(q: &[f32], k: &[f32], v: &[f32], decay: &[f32], lines: Lines) -> Vec<f32> {
     let (n, d) = (lines.n, lines.channels / decay.len());
-    let mut out = vec![0.0; q.len()];
+    let mut out = parallel::unwritten(q.len());
     let target = Scattered::new(&mut out);
     lines.for_each(|start| {
         let (mut weights, mut product) = (vec![0.0; n * n], vec![0.0; n * d]);
@@ -74,7 +74,7 @@ pub(super) fn forward(q: &[f32], k: &[f32], v: &[f32], decay: &[f32], lines: Lin
 /// (dq, dk, dv)
 pub(super) fn backward(q: &[f32], k: &[f32], v: &[f32], g: &[f32], decay: &[f32], lines: Lines) -> [Vec<f32>; 3] {
     let (n, d) = (lines.n, lines.channels / decay.len());
-    let mut gradients = [(); 3].map(|()| vec![0.0; q.len()]);
+    let mut gradients = [(); 3].map(|()| parallel::unwritten(q.len()));
     let [dq, dk, dv] = gradients.each_mut().map(|values| Scattered::new(values));
     lines.for_each(|start| {
         let (mut weights, mut change, mut product) = (vec![0.0; n * n], vec![0.0; n * n], vec![0.0; n * d]);

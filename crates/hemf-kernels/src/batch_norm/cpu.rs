@@ -18,7 +18,9 @@ pub(super) fn statistics(x: &[f32], width: usize) -> (Vec<f32>, Vec<f32>) {
 multiversion! {
     fn add_squares(x: &[f32], mean: &[f32], acc: &mut [f32]) {
         for row in x.chunks_exact(acc.len()) {
-            acc.iter_mut().zip(row).zip(mean).for_each(|((a, x), m)| *a += (x - m) * (x - m));
+            for ((a, x), m) in acc.iter_mut().zip(row).zip(mean) {
+                *a += (x - m) * (x - m);
+            }
         }
     }
 }
@@ -26,7 +28,7 @@ multiversion! {
 pub(super) fn forward(x: &[f32], w: &[f32], b: &[f32], mean: &[f32], rstd: &[f32]) -> Vec<f32> {
     let width = w.len();
     let scale: Vec<f32> = w.iter().zip(rstd).map(|(w, r)| w * r).collect();
-    let mut y = vec![0.0; x.len()];
+    let mut y = parallel::unwritten(x.len());
     parallel::fill_rows(&mut y, width, |first, rows| {
         affine(&x[first * width..][..rows.len()], mean, &scale, b, rows);
     });
@@ -52,7 +54,9 @@ pub(super) fn backward_affine(x: &[f32], g: &[f32], mean: &[f32], rstd: &[f32]) 
         affine_gradient(&x[at.clone()], &g[at], mean, acc);
     });
     let db = both.split_off(width);
-    both.iter_mut().zip(rstd).for_each(|(d, r)| *d *= r);
+    for (d, r) in both.iter_mut().zip(rstd) {
+        *d *= r;
+    }
     (both, db)
 }
 
@@ -87,7 +91,7 @@ pub(super) fn backward_input(
         Some((dw, db)) => (0..width).map(|c| (scale[c] * db[c] / n, scale[c] * rstd[c] * dw[c] / n)).unzip(),
         None => (vec![0.0; width], vec![0.0; width]),
     };
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = parallel::unwritten(x.len());
     parallel::fill_rows(&mut dx, width, |first, rows| {
         let at = first * width..first * width + rows.len();
         input_gradient(&x[at.clone()], &g[at], mean, &scale, &shift, &slope, rows);

@@ -1,13 +1,14 @@
 //! Bands of patches times the weight.
 
 use crate::matmul::{Mat, Packed, Start, matmul, matmul_packed_here};
+use crate::packed::Finish;
 use crate::parallel;
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// The sizes of one convolution.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Geometry {
+pub(crate) struct Geometry {
     pub(super) batch: usize,
     pub(super) height: usize,
     pub(super) width: usize,
@@ -21,7 +22,7 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    pub(super) fn out_shape(&self) -> (usize, usize, usize, usize) {
+    pub(crate) fn out_shape(&self) -> (usize, usize, usize, usize) {
         (self.batch, self.out_height, self.out_width, self.outputs)
     }
 
@@ -56,7 +57,7 @@ impl Geometry {
 }
 
 /// (O, I, ky, kx) -> (O, ky, kx, I), the order of a patch.
-pub(super) fn pack(w: &[f32], g: &Geometry) -> Vec<f32> {
+fn pack(w: &[f32], g: &Geometry) -> Vec<f32> {
     swap_inner(w, g.outputs, g.inputs, g.k * g.k)
 }
 
@@ -67,7 +68,7 @@ fn unpack(w: &[f32], g: &Geometry) -> Vec<f32> {
 
 /// (n, a, b) -> (n, b, a).
 fn swap_inner(from: &[f32], n: usize, a: usize, b: usize) -> Vec<f32> {
-    let mut to = vec![0.0; n * a * b];
+    let mut to = parallel::unwritten(n * a * b);
     parallel::fill_rows(&mut to, a * b, |first, rows| {
         for (i, row) in rows.chunks_exact_mut(a * b).enumerate() {
             let from = &from[(first + i) * a * b..][..a * b];
@@ -82,7 +83,7 @@ fn swap_inner(from: &[f32], n: usize, a: usize, b: usize) -> Vec<f32> {
 /// (O, I, ky, kx) -> (I, turned ky, turned kx, O): the packed weight of [`Geometry::turned`].
 fn pack_turned(w: &[f32], g: &Geometry) -> Vec<f32> {
     let taps = g.k * g.k;
-    let mut to = vec![0.0; w.len()];
+    let mut to = parallel::unwritten(w.len());
     parallel::fill_rows(&mut to, taps * g.outputs, |first, rows| {
         for (i, row) in rows.chunks_exact_mut(taps * g.outputs).enumerate() {
             for (tap, line) in row.chunks_exact_mut(g.outputs).enumerate() {
@@ -122,29 +123,41 @@ fn band(g: &Geometry) -> usize {
     (CACHE / g.patch()).min(g.pixels().div_ceil(ENOUGH)).clamp(32, 512)
 }
 
-pub(super) fn forward(g: &Geometry, x: &[f32], packed: &[f32], b: Option<&[f32]>) -> Vec<f32> {
+/// A weight (O, I, ky, kx), packed for the product with patches.
+pub(crate) fn packed(w: &[f32], g: &Geometry) -> Packed {
+    Packed::new(Mat::new(&pack(w, g), g.outputs, g.patch()).t())
+}
+
+/// The same for [`Geometry::turned`].
+fn packed_turned(w: &[f32], g: &Geometry) -> Packed {
+    Packed::new(Mat::new(&pack_turned(w, g), g.inputs, g.k * g.k * g.outputs).t())
+}
+
+pub(crate) fn forward(g: &Geometry, x: &[f32], weight: &Packed, b: Option<&[f32]>, finish: Finish) -> Vec<f32> {
     let (patch, outputs) = (g.patch(), g.outputs);
     let mut y = parallel::unwritten(g.pixels() * outputs);
-    let weight = Packed::new(Mat::new(packed, outputs, patch).t());
     parallel::fill_bands(&mut y, outputs, band(g), |first, rows| {
         let n = rows.len() / outputs;
         let mut cols = parallel::unwritten(n * patch);
         patches(g, x, first..first + n, &mut cols);
         matmul_packed_here(Mat::new(&cols, n, patch), weight.panels(), rows, Start::bias(b));
+        for (i, row) in rows.chunks_exact_mut(outputs).enumerate() {
+            finish(first + i, 0, row);
+        }
     });
     y
 }
 
 pub(super) fn backward_input(g: &Geometry, gradient: &[f32], w: &[f32]) -> Vec<f32> {
     if g.stride == 1 && g.padding < g.k {
-        return forward(&g.turned(), gradient, &pack_turned(w, g), None);
+        return forward(&g.turned(), gradient, &packed_turned(w, g), None, &|_, _, _| ());
     }
     let packed = pack(w, g);
     let (pixels, patch) = (g.out_height * g.out_width, g.patch());
     let mut dx = vec![0.0; g.batch * g.height * g.width * g.inputs];
     dx.par_chunks_mut(g.height * g.width * g.inputs).enumerate().for_each(|(b, dx)| {
         let gradient = &gradient[b * pixels * g.outputs..][..pixels * g.outputs];
-        let mut cols = vec![0.0; pixels * patch];
+        let mut cols = parallel::unwritten(pixels * patch);
         matmul(Mat::new(gradient, pixels, g.outputs), Mat::new(&packed, g.outputs, patch), &mut cols, Start::Zero);
         add_patches(g, &cols, dx);
     });
@@ -171,7 +184,7 @@ pub(super) fn backward_weight(g: &Geometry, gradient: &[f32], x: &[f32]) -> Vec<
     let (patch, pixels) = (g.patch(), g.pixels());
     let chunk = (CHUNK / patch).clamp(64, pixels.max(64));
     let mut dw = vec![0.0; g.outputs * patch];
-    let mut cols = vec![0.0; chunk.min(pixels) * patch];
+    let mut cols = parallel::unwritten(chunk.min(pixels) * patch);
     for first in (0..pixels).step_by(chunk) {
         let n = chunk.min(pixels - first);
         let cols = &mut cols[..n * patch];

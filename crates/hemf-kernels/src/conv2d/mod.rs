@@ -14,16 +14,16 @@
 //! stride 1 are done in a quarter of the multiplications (`winograd.rs`), unless [`winograd`] says otherwise.
 
 mod composed;
-mod direct;
+pub(crate) mod direct;
 #[cfg(test)]
 mod tests;
-mod winograd;
+pub(crate) mod winograd;
 mod winograd_tile;
 
 use crate::host::{self, host, native, tensor};
 use crate::linear::{check_bias, sum_rows};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
-use direct::Geometry;
+pub(crate) use direct::Geometry;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `x` (B, H, W, I), `weight` (O, I, k, k), `bias` (O) -> (B, (H + 2p - k)/s + 1, (W + 2p - k)/s + 1, O).
@@ -44,7 +44,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize,
 }
 
 impl Geometry {
-    fn new(
+    pub(crate) fn new(
         (batch, height, width, inputs): (usize, usize, usize, usize),
         (outputs, w_inputs, k, k_across): (usize, usize, usize, usize),
         stride: usize,
@@ -74,8 +74,16 @@ pub fn winograd(on: bool) {
 }
 
 impl Geometry {
-    fn by_winograd(&self) -> bool {
+    pub(crate) fn by_winograd(&self) -> bool {
         WINOGRAD.load(Ordering::Relaxed) && winograd::suits(self)
+    }
+}
+
+impl Geometry {
+    /// Whether there are pixels enough to pay for the transformation of the filters: one filter's costs what the direct
+    /// form loses on some 640 pixels.
+    fn pays_for_filters(&self) -> bool {
+        self.batch * self.height * self.width >= 640
     }
 }
 
@@ -84,9 +92,9 @@ struct Conv2d(Geometry);
 impl Conv2d {
     fn forward(&self, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
         let g = &self.0;
-        let y = match g.by_winograd() {
-            true => winograd::forward(g, x, &winograd::Filters::new(w, g), b),
-            false => direct::forward(g, x, &direct::pack(w, g), b),
+        let y = match g.by_winograd() && g.pays_for_filters() {
+            true => winograd::forward(g, x, &winograd::Filters::new(w, g), b, &|_, _, _| ()),
+            false => direct::forward(g, x, &direct::packed(w, g), b, &|_, _, _| ()),
         };
         host::output(y, g.out_shape())
     }
@@ -98,8 +106,14 @@ impl Conv2d {
         let geometry = &self.0;
         let by_winograd = geometry.by_winograd();
         let dx = x.track_op().then(|| {
-            let dx = match by_winograd {
-                true => winograd::forward(&geometry.turned(), &gs, &winograd::Filters::turned(&ws, geometry), None),
+            let dx = match by_winograd && geometry.pays_for_filters() {
+                true => winograd::forward(
+                    &geometry.turned(),
+                    &gs,
+                    &winograd::Filters::turned(&ws, geometry),
+                    None,
+                    &|_, _, _| (),
+                ),
                 false => direct::backward_input(geometry, &gs, &ws),
             };
             tensor(dx, x.shape())

@@ -10,6 +10,7 @@
 use super::Geometry;
 use super::winograd_tile::{self as tile, POINTS, SIDE, WIDE};
 use crate::matmul::{Mat, PANEL, Panelled, Panels, Start, matmul_here, matmul_packed_here};
+use crate::packed::Finish;
 use crate::parallel::{self, Scattered};
 use crate::simd::vectorised;
 use rayon::prelude::*;
@@ -51,37 +52,42 @@ impl Tiles {
         (0..chunks).into_par_iter().map(move |i| (i * each).min(count)..((i + 1) * each).min(count))
     }
 
-    /// Where in the map the pixel (i, j) of a tile lies, moved up and to the left by `margin`.
-    fn pixel(&self, tile: usize, i: usize, j: usize, margin: usize) -> Option<usize> {
+    /// Where in the map the pixels of a tile of `N` x `N` lie that begins `margin` above and left of the tile's results.
+    fn pixels<const N: usize>(&self, tile: usize, margin: usize) -> [[Option<usize>; N]; N] {
         let (line, column) = (tile / self.across, tile % self.across);
         let (image, line) = (line / self.down, line % self.down);
-        let y = (line * SIDE + i).checked_sub(margin).filter(|y| *y < self.height)?;
-        let x = (column * SIDE + j).checked_sub(margin).filter(|x| *x < self.width)?;
-        Some((image * self.height + y) * self.width + x)
+        let mut pixels = [[None; N]; N];
+        for (i, row) in pixels.iter_mut().enumerate() {
+            let Some(y) = (line * SIDE + i).checked_sub(margin).filter(|y| *y < self.height) else { continue };
+            for (j, pixel) in row.iter_mut().enumerate() {
+                let x = (column * SIDE + j).checked_sub(margin).filter(|x| *x < self.width);
+                *pixel = x.map(|x| (image * self.height + y) * self.width + x);
+            }
+        }
+        pixels
     }
 
-    /// Pointers to the pixels of a tile of `N` x `N`; where these lie beside the map, to `nothing`.
-    fn pixels<const N: usize>(&self, tile: usize, margin: usize, map: &[f32], nothing: &[f32]) -> [[*const f32; N]; N] {
+    /// Pointers to these pixels; where they lie beside the map, to `nothing`.
+    fn values<const N: usize>(&self, tile: usize, margin: usize, map: &[f32], nothing: &[f32]) -> [[*const f32; N]; N] {
         let channels = nothing.len();
-        std::array::from_fn(|i| {
-            std::array::from_fn(|j| match self.pixel(tile, i, j, margin) {
-                Some(at) => map[at * channels..][..channels].as_ptr(),
-                None => nothing.as_ptr(),
-            })
-        })
+        let value = |pixel: Option<usize>| match pixel {
+            Some(at) => map[at * channels..][..channels].as_ptr(),
+            None => nothing.as_ptr(),
+        };
+        self.pixels::<N>(tile, margin).map(|row| row.map(value))
     }
 }
 
 /// Transformed filters, packed for the products: 36 matrices (inputs, outputs).
 #[derive(Clone, Debug)]
-pub(super) struct Filters {
+pub(crate) struct Filters {
     values: Vec<f32>,
     shape: Panelled,
 }
 
 impl Filters {
     /// Of a weight (O, I, 3, 3).
-    pub(super) fn new(w: &[f32], g: &Geometry) -> Self {
+    pub(crate) fn new(w: &[f32], g: &Geometry) -> Self {
         let inputs = g.inputs;
         Self::of(Panelled { rows: inputs, cols: g.outputs }, |i, o| {
             *w[(o * inputs + i) * 9..].first_chunk().expect("nine values for each filter")
@@ -129,7 +135,7 @@ impl Filters {
 }
 
 /// The convolution of `x` with filters from `g.inputs` to `g.outputs` channels.
-pub(super) fn forward(g: &Geometry, x: &[f32], filters: &Filters, bias: Option<&[f32]>) -> Vec<f32> {
+pub(crate) fn forward(g: &Geometry, x: &[f32], filters: &Filters, bias: Option<&[f32]>, finish: Finish) -> Vec<f32> {
     let tiles = Tiles::new(g);
     let mut y = parallel::unwritten(g.batch * g.height * g.width * g.outputs);
     let target = Scattered::new(&mut y);
@@ -142,10 +148,14 @@ pub(super) fn forward(g: &Geometry, x: &[f32], filters: &Filters, bias: Option<&
             matmul_packed_here(Mat::new(v, n, g.inputs), filters.point(point), m, Start::Zero);
         });
         chunk.clone().into_par_iter().with_min_len(8).for_each(|t| {
-            let pixels: [[_; SIDE]; SIDE] = std::array::from_fn(|i| std::array::from_fn(|j| tiles.pixel(t, i, j, 0)));
+            let pixels = tiles.pixels::<SIDE>(t, 0);
             let from = &m[(t - chunk.start) * g.outputs..];
             // SAFETY: `m` has a row of every point for this tile; the pixels of a tile are this task's alone.
             unsafe { put_tile(from, n * g.outputs, g.outputs, bias, &pixels, &target) };
+            for pixel in pixels.as_flattened().iter().flatten() {
+                // SAFETY: as above, and the slice is gone before the next one is asked for.
+                finish(*pixel, 0, unsafe { target.at(pixel * g.outputs, g.outputs) });
+            }
         });
     });
     y
@@ -190,7 +200,7 @@ pub(super) fn backward_weight(g: &Geometry, gradient: &[f32], x: &[f32]) -> Vec<
 /// V: for each point a matrix (tiles, channels).
 fn transform_input(tiles: &Tiles, x: &[f32], channels: usize, chunk: Range<usize>) -> Vec<f32> {
     transform(channels, chunk, |t, nothing, at, apart| {
-        let pixels = tiles.pixels::<WIDE>(t, 1, x, nothing);
+        let pixels = tiles.values::<WIDE>(t, 1, x, nothing);
         // SAFETY: the pixels have `channels` values each, and so have the places to write to.
         unsafe { take_input(&pixels, channels, at, apart) }
     })
@@ -199,18 +209,14 @@ fn transform_input(tiles: &Tiles, x: &[f32], channels: usize, chunk: Range<usize
 /// dM: the same of a gradient.
 fn transform_gradient(tiles: &Tiles, gradient: &[f32], channels: usize, chunk: Range<usize>) -> Vec<f32> {
     transform(channels, chunk, |t, nothing, at, apart| {
-        let pixels = tiles.pixels::<SIDE>(t, 0, gradient, nothing);
+        let pixels = tiles.values::<SIDE>(t, 0, gradient, nothing);
         // SAFETY: the pixels have `channels` values each, and so have the places to write to.
         unsafe { take_gradient(&pixels, channels, at, apart) }
     })
 }
 
 /// Runs `take` for each tile of a chunk, with a pixel of zeros and the place to write to.
-fn transform(
-    channels: usize,
-    chunk: Range<usize>,
-    take: impl Fn(usize, &[f32], *mut f32, usize) + Sync,
-) -> Vec<f32> {
+fn transform(channels: usize, chunk: Range<usize>, take: impl Fn(usize, &[f32], *mut f32, usize) + Sync) -> Vec<f32> {
     let n = chunk.len();
     let mut values = parallel::unwritten(POINTS * n * channels);
     let nothing = vec![0.0; channels];

@@ -118,11 +118,7 @@ fn filter_transposed(u: [f32; WIDE]) -> [f32; 3] {
     const FAR: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
     let (sum_a, difference_a) = ((u[1] + u[2]) * NEAR, (u[1] - u[2]) * NEAR);
     let (sum_b, difference_b) = ((u[3] + u[4]) * FAR, (u[3] - u[4]) * FAR);
-    [
-        u[0] / (A2 * B2) + sum_a + sum_b,
-        A * difference_a + B * difference_b,
-        A2 * sum_a + B2 * sum_b + u[5],
-    ]
+    [u[0] / (A2 * B2) + sum_a + sum_b, A * difference_a + B * difference_b, A2 * sum_a + B2 * sum_b + u[5]]
 }
 
 /// Applies `f` to the columns of a grid of `from` x `from` values, then to the rows of what results, `to` x `to` values.
@@ -163,7 +159,6 @@ pub(super) unsafe fn read_input<V: Vector>(
 ) {
     // SAFETY: the caller's promises.
     unsafe {
-        
         let values = both_sides!(|i, j| V::load(pixels[i][j].add(channel)), input::<V>, WIDE => WIDE, V::splat(0.0));
         put(values, at, apart);
     }
@@ -182,8 +177,8 @@ pub(super) unsafe fn read_gradient<V: Vector>(
 ) {
     // SAFETY: the caller's promises.
     unsafe {
-        
-        let values = both_sides!(|i, j| V::load(pixels[i][j].add(channel)), output_transposed::<V>, SIDE => WIDE, V::splat(0.0));
+        let values =
+            both_sides!(|i, j| V::load(pixels[i][j].add(channel)), output_transposed::<V>, SIDE => WIDE, V::splat(0.0));
         put(values, at, apart);
     }
 }
@@ -206,7 +201,8 @@ unsafe fn put<V: Vector>(values: [[V; WIDE]; WIDE], at: *mut f32, apart: usize) 
 pub(super) unsafe fn result<V: Vector>(at: *const f32, apart: usize, bias: Option<*const f32>) -> [[V; SIDE]; SIDE] {
     // SAFETY: the caller's promises.
     unsafe {
-        let mut values = both_sides!(|i, j| V::load(at.add((i * WIDE + j) * apart)), output::<V>, WIDE => SIDE, V::splat(0.0));
+        let mut values =
+            both_sides!(|i, j| V::load(at.add((i * WIDE + j) * apart)), output::<V>, WIDE => SIDE, V::splat(0.0));
         if let Some(bias) = bias {
             let bias = V::load(bias);
             for value in values.as_flattened_mut() {

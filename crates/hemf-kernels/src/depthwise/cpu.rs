@@ -19,7 +19,7 @@ fn taps_at(at: usize, size: usize, k: usize) -> (usize, usize) {
 }
 
 pub(super) fn forward(x: &[f32], taps: &[f32], b: &[f32], (batch, height, width, c): Dims, k: usize) -> Vec<f32> {
-    let mut y = vec![0.0; batch * height * width * c];
+    let mut y = parallel::unwritten(batch * height * width * c);
     let band = parallel::rows_per_task(width * c * k);
     parallel::fill_bands(&mut y, width * c, band, |first, rows| {
         for (i, row) in rows.chunks_exact_mut(width * c).enumerate() {

@@ -6,6 +6,8 @@ mod cpu;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cpu::accumulate;
+
 use crate::host::{self, host, native, tensor};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 

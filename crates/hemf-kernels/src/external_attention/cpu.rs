@@ -32,12 +32,12 @@ impl Sizes {
 }
 
 pub(super) fn forward(t: &[f32], mk: &[f32], mv: &[f32], sizes: Sizes) -> Vec<f32> {
-    let mut out = vec![0.0; t.len()];
+    let mut out = parallel::unwritten(t.len());
     let target = Scattered::new(&mut out);
     let mv = Mat::new(mv, sizes.d(), sizes.slots);
     (0..sizes.images * sizes.heads).into_par_iter().for_each(|task| {
         let (weights, _) = attend(sizes.head(t, task), mk, sizes);
-        let mut product = vec![0.0; sizes.tokens * sizes.d()];
+        let mut product = parallel::unwritten(sizes.tokens * sizes.d());
         matmul_here(Mat::new(&weights, sizes.tokens, sizes.slots), mv.t(), &mut product, Start::Zero);
         sizes.put(&target, task, &product);
     });
@@ -48,7 +48,7 @@ pub(super) fn forward(t: &[f32], mk: &[f32], mv: &[f32], sizes: Sizes) -> Vec<f3
 pub(super) fn backward(t: &[f32], mk: &[f32], mv: &[f32], g: &[f32], sizes: Sizes) -> [Vec<f32>; 3] {
     let Sizes { tokens, slots, .. } = sizes;
     let d = sizes.d();
-    let mut dt = vec![0.0; t.len()];
+    let mut dt = parallel::unwritten(t.len());
     let target = Scattered::new(&mut dt);
     // Each task writes its part of dt and adds its part of the memories' gradients: dMk, then dMv.
     let mut dmk = parallel::sum_rows(sizes.images * sizes.heads, 1, 2 * slots * d, |tasks, sum| {
@@ -57,12 +57,12 @@ pub(super) fn backward(t: &[f32], mk: &[f32], mv: &[f32], g: &[f32], sizes: Size
             let (t, g) = (sizes.head(t, task), sizes.head(g, task));
             let (weights, sums) = attend(t, mk, sizes);
             matmul_here(g.t(), Mat::new(&weights, tokens, slots), dmv, Start::Sum);
-            let mut change = vec![0.0; tokens * slots];
+            let mut change = parallel::unwritten(tokens * slots);
             matmul_here(g, Mat::new(mv, d, slots), &mut change, Start::Zero);
             score_gradient(&weights, &sums, &mut change, slots);
             let change = Mat::new(&change, tokens, slots);
             matmul_here(change.t(), t, dmk, Start::Sum);
-            let mut product = vec![0.0; tokens * d];
+            let mut product = parallel::unwritten(tokens * d);
             matmul_here(change, Mat::new(mk, slots, d), &mut product, Start::Zero);
             sizes.put(&target, task, &product);
         }
@@ -73,7 +73,7 @@ pub(super) fn backward(t: &[f32], mk: &[f32], mv: &[f32], g: &[f32], sizes: Size
 
 /// A (N, S) and r (N) of one image and head.
 fn attend(t: Mat, mk: &[f32], sizes: Sizes) -> (Vec<f32>, Vec<f32>) {
-    let (mut weights, mut sums) = (vec![0.0; sizes.tokens * sizes.slots], vec![0.0; sizes.tokens]);
+    let (mut weights, mut sums) = (parallel::unwritten(sizes.tokens * sizes.slots), vec![0.0; sizes.tokens]);
     matmul_here(t, Mat::new(mk, sizes.slots, sizes.d()).t(), &mut weights, Start::Zero);
     normalise(&mut weights, &mut sums, sizes.slots);
     (weights, sums)
@@ -97,13 +97,19 @@ multiversion! {
                     *part += *s;
                 }
             }
-            inverse.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
+            for (sum, part) in inverse.iter_mut().zip(&part) {
+                *sum += part;
+            }
         }
-        inverse.iter_mut().for_each(|sum| *sum = 1.0 / *sum);
+        for sum in inverse.iter_mut() {
+            *sum = 1.0 / *sum;
+        }
         for (row, r) in scores.chunks_exact_mut(slots).zip(sums) {
             *r = dot(row, &inverse);
             let scale = if *r < f32::MIN_POSITIVE { 0.0 } else { 1.0 / *r };
-            row.iter_mut().zip(&inverse).for_each(|(s, inverse)| *s = *s * inverse * scale);
+            for (s, inverse) in row.iter_mut().zip(&inverse) {
+                *s = *s * inverse * scale;
+            }
         }
     }
 }
@@ -121,7 +127,9 @@ multiversion! {
                     *part += *u;
                 }
             }
-            over_tokens.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
+            for (sum, part) in over_tokens.iter_mut().zip(&part) {
+                *sum += part;
+            }
         }
         for ((row, weights), r) in change.chunks_exact_mut(slots).zip(weights.chunks_exact(slots)).zip(sums) {
             for ((u, a), sum) in row.iter_mut().zip(weights).zip(&over_tokens) {

@@ -5,28 +5,44 @@ use crate::simd::multiversion;
 
 pub(super) fn forward(x: &[f32], w: &[f32], b: &[f32], eps: f32) -> Vec<f32> {
     let width = w.len();
-    let mut y = vec![0.0; x.len()];
+    let mut y = parallel::unwritten(x.len());
     parallel::fill_rows(&mut y, width, |first, rows| normalise(&x[first * width..][..rows.len()], w, b, eps, rows));
     y
 }
 
-/// Sums of a row in eight lanes, so that the compiler may keep them in one register: their order is part of the result.
+/// The sum of `term` over a row's places, in sixteen lanes, so that the compiler may keep them in registers: their order
+/// is part of the result.
 #[inline(always)]
-fn sum(row: impl Iterator<Item = f32>) -> f32 {
-    let mut lanes = [0f32; 8];
-    for (i, v) in row.enumerate() {
-        lanes[i % 8] += v;
+fn sum(width: usize, term: impl Fn(usize) -> f32) -> f32 {
+    const LANES: usize = 16;
+    let mut lanes = [0f32; LANES];
+    let whole = width / LANES * LANES;
+    let mut at = 0;
+    while at < whole {
+        for lane in 0..LANES {
+            lanes[lane] += term(at + lane);
+        }
+        at += LANES;
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+    for (lane, at) in (whole..width).enumerate() {
+        lanes[lane] += term(at);
+    }
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// Mean and 1 / sqrt(variance + eps) of a row.
 #[inline(always)]
 fn statistics(row: &[f32], eps: f32) -> (f32, f32) {
     let scale = 1.0 / row.len() as f32;
-    let mean = sum(row.iter().copied()) * scale;
-    let variance = sum(row.iter().map(|v| (v - mean) * (v - mean))) * scale;
+    let mean = sum(row.len(), |i| row[i]) * scale;
+    let variance = sum(row.len(), |i| (row[i] - mean) * (row[i] - mean)) * scale;
     (mean, 1.0 / (variance + eps).sqrt())
 }
 
@@ -43,7 +59,7 @@ multiversion! {
 
 pub(super) fn backward_input(x: &[f32], w: &[f32], g: &[f32], eps: f32) -> Vec<f32> {
     let width = w.len();
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = parallel::unwritten(x.len());
     parallel::fill_rows(&mut dx, width, |first, rows| {
         let at = first * width..first * width + rows.len();
         input_gradient(&x[at.clone()], w, &g[at], eps, rows);
@@ -57,8 +73,8 @@ multiversion! {
         let scale = 1.0 / width as f32;
         for ((x, g), dx) in x.chunks_exact(width).zip(g.chunks_exact(width)).zip(dx.chunks_exact_mut(width)) {
             let (mean, rstd) = statistics(x, eps);
-            let mean_h = sum(g.iter().zip(w).map(|(g, w)| g * w)) * scale;
-            let mean_hn = sum(g.iter().zip(w).zip(x).map(|((g, w), x)| g * w * ((x - mean) * rstd))) * scale;
+            let mean_h = sum(width, |i| g[i] * w[i]) * scale;
+            let mean_hn = sum(width, |i| g[i] * w[i] * ((x[i] - mean) * rstd)) * scale;
             for (((d, x), g), w) in dx.iter_mut().zip(x).zip(g).zip(w) {
                 *d = rstd * (g * w - mean_h - (x - mean) * rstd * mean_hn);
             }

@@ -31,7 +31,9 @@ pub(crate) fn sum_rows(g: &[f32], width: usize) -> Vec<f32> {
 crate::simd::multiversion! {
     fn add_rows(rows: &[f32], acc: &mut [f32]) {
         for row in rows.chunks_exact(acc.len()) {
-            acc.iter_mut().zip(row).for_each(|(a, r)| *a += r);
+            for (a, r) in acc.iter_mut().zip(row) {
+                *a += r;
+            }
         }
     }
 }

@@ -130,13 +130,13 @@ pub(crate) fn matmul(a: Mat, b: Mat, out: &mut [f32], start: Start<&[f32]>) {
 }
 
 /// The same with a right-hand matrix that was packed beforehand. What is finished of the output is handed to `finish`
-/// while it is in the cache: a part of a row, with the column it begins at.
+/// while it is in the cache: a part of a row, with its row and the column it begins at.
 pub(crate) fn matmul_packed(
     a: Mat,
     b: Panels,
     out: &mut [f32],
     start: Start<&[f32]>,
-    finish: impl Fn(usize, &mut [f32]) + Sync,
+    finish: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) {
     tiles(a, b, out, start, finish);
 }
@@ -171,9 +171,9 @@ fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
     const ROWS: usize = 96;
     let (m, k, n) = (a.rows, a.cols, b.size().1);
     let parts = (ENOUGH / m.div_ceil(ROWS).max(1)).min(k / (4 * DEPTH)).max(1);
-    let Panels::Plain(plain) = b else { return tiles(a, b, out, start, |_, _| ()) };
+    let Panels::Plain(plain) = b else { return tiles(a, b, out, start, |_, _, _| ()) };
     if parts == 1 || m * n == 0 {
-        return tiles(a, b, out, start, |_, _| ());
+        return tiles(a, b, out, start, |_, _, _| ());
     }
     check(&a, &b, out);
     let depth = k.div_ceil(parts).next_multiple_of(DEPTH);
@@ -182,7 +182,7 @@ fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
         .map(|part| {
             let range = part * depth..((part + 1) * depth).min(k);
             let mut sum = parallel::unwritten(m * n);
-            tiles(a.cols(range.clone()), Panels::Plain(plain.rows(range)), &mut sum, Start::Zero, |_, _| ());
+            tiles(a.cols(range.clone()), Panels::Plain(plain.rows(range)), &mut sum, Start::Zero, |_, _, _| ());
             sum
         })
         .collect();
@@ -202,7 +202,7 @@ fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
 }
 
 /// The tiles of a product, in parallel.
-fn tiles(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>, finish: impl Fn(usize, &mut [f32]) + Sync) {
+fn tiles(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>, finish: impl Fn(usize, usize, &mut [f32]) + Sync) {
     check(&a, &b, out);
     let (k, n) = b.size();
     let panels = n.div_ceil(PANEL);
@@ -216,7 +216,7 @@ fn tiles(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>, finish: impl 
         let (from, to) = (panel * PANEL, (last_panel * PANEL).min(n));
         for row in row..last_row {
             // SAFETY: inside this task's tile, and the slice is gone before the next one is asked for.
-            finish(from, unsafe { target.at(row * n + from, to - from) });
+            finish(row, from, unsafe { target.at(row * n + from, to - from) });
         }
     };
     match a.rows.div_ceil(rows.max(1)) * columns {
@@ -241,15 +241,7 @@ fn tile_size(m: usize, panels: usize, k: usize) -> (usize, usize) {
 }
 
 /// One tile of the output, whose rows are `n` apart.
-fn tile(
-    a: Mat,
-    b: Panels,
-    out: &Scattered,
-    n: usize,
-    rows: Range<usize>,
-    panels: Range<usize>,
-    start: Start<&[f32]>,
-) {
+fn tile(a: Mat, b: Panels, out: &Scattered, n: usize, rows: Range<usize>, panels: Range<usize>, start: Start<&[f32]>) {
     let k = a.cols;
     if rows.is_empty() || panels.is_empty() {
         return;

@@ -21,9 +21,6 @@ pub(crate) struct Panelled {
 }
 
 impl Panelled {
-    /// Rows of a panel, save those of the last block.
-    pub(crate) const DEPTH: usize = DEPTH;
-
     /// Values in all.
     pub(crate) fn len(&self) -> usize {
         self.rows * self.cols.next_multiple_of(PANEL)

@@ -34,7 +34,10 @@ fn matches_the_plain_product_for_all_shapes_views_and_levels() {
                     got.iter().zip(&want).enumerate().for_each(|(i, (g, w))| {
                         let w = times * w + bias.get(i % n.max(1)).map_or(0.0, |b| f64::from(*b));
                         let error = (f64::from(*g) - w).abs();
-                        assert!(error < 2e-6 * (k.max(100) as f64).sqrt() * (1.0 + w.abs()), "{m} {n} {k} {turned} {level:?} at {i}: {error:e}");
+                        assert!(
+                            error < 2e-6 * (k.max(100) as f64).sqrt() * (1.0 + w.abs()),
+                            "{m} {n} {k} {turned} {level:?} at {i}: {error:e}"
+                        );
                     });
                 };
                 let mut out = vec![f32::NAN; m * n];
@@ -45,7 +48,7 @@ fn matches_the_plain_product_for_all_shapes_views_and_levels() {
                 matmul(a, b, &mut out, Start::Bias(&bias));
                 close(&out, 1.0, &bias);
                 let packed = Packed::new(b);
-                matmul_packed(a, packed.panels(), &mut out, Start::Zero, |column, values| {
+                matmul_packed(a, packed.panels(), &mut out, Start::Zero, |_, column, values| {
                     values.iter_mut().zip(&bias[column..]).for_each(|(v, b)| *v += b);
                 });
                 close(&out, 1.0, &bias);
@@ -93,13 +96,28 @@ fn same_bits_for_any_number_of_threads() {
 #[test]
 #[ignore]
 fn speed() {
-    for (m, n, k) in [(3136, 96, 96), (784, 192, 192), (196, 384, 384), (49, 768, 768), (49, 768, 3072), (25088, 96, 96), (392, 768, 768), (3136,96,288), (64, 384, 384)] {
+    for (m, n, k) in [
+        (3136, 96, 96),
+        (784, 192, 192),
+        (196, 384, 384),
+        (49, 768, 768),
+        (49, 768, 3072),
+        (25088, 96, 96),
+        (392, 768, 768),
+        (3136, 96, 288),
+        (64, 384, 384),
+    ] {
         let (a, b) = (values(m * k, 1), values(k * n, 2));
         let packed = Packed::new(Mat::new(&b, n, k).t());
         let mut out = vec![0.0; m * n];
         let reps = (1_000_000_000 / (m * n * k)).max(3);
         for (name, run) in [
-            ("packed", &mut (|out: &mut [f32]| matmul_packed(Mat::new(&a, m, k), packed.panels(), out, Start::Zero, |_, _| ())) as &mut dyn FnMut(&mut [f32])),
+            (
+                "packed",
+                &mut (|out: &mut [f32]| {
+                    matmul_packed(Mat::new(&a, m, k), packed.panels(), out, Start::Zero, |_, _, _| ())
+                }) as &mut dyn FnMut(&mut [f32]),
+            ),
             ("x W'", &mut |out| matmul(Mat::new(&a, m, k), Mat::new(&b, n, k).t(), out, Start::Zero)),
             ("g W", &mut |out| matmul(Mat::new(&a, m, k), Mat::new(&b, k, n), out, Start::Zero)),
             ("g' x", &mut |out| matmul(Mat::new(&a, k, m).t(), Mat::new(&b, k, n), out, Start::Zero)),

@@ -6,7 +6,7 @@ type Dims = (usize, usize, usize, usize);
 
 pub(super) fn cells(x: &[f32], (batch, height, width, c): Dims) -> Vec<f32> {
     let (out_height, out_width) = (height / 2, width / 2);
-    let mut y = vec![0.0; batch * out_height * out_width * c];
+    let mut y = parallel::unwritten(batch * out_height * out_width * c);
     parallel::fill_rows(&mut y, out_width * c, |first, rows| {
         for (i, row) in rows.chunks_exact_mut(out_width * c).enumerate() {
             let (image, line) = ((first + i) / out_height, (first + i) % out_height);
@@ -32,7 +32,9 @@ pub(super) fn cells_gradient(g: &[f32], (batch, height, width, c): Dims) -> Vec<
             if line < out_height {
                 let g = &g[(image * out_height + line) * out_width * c..][..out_width * c];
                 for (j, pixel) in row[..2 * out_width * c].chunks_exact_mut(c).enumerate() {
-                    pixel.iter_mut().zip(&g[j / 2 * c..][..c]).for_each(|(d, g)| *d = 0.25 * g);
+                    for (d, g) in pixel.iter_mut().zip(&g[j / 2 * c..][..c]) {
+                        *d = 0.25 * g;
+                    }
                 }
             }
         }
@@ -52,7 +54,7 @@ fn argmax(values: impl Iterator<Item = f32>) -> (usize, f32) {
 }
 
 pub(super) fn channels(x: &[f32], c: usize) -> Vec<f32> {
-    let mut y = vec![0.0; x.len() / c * 2];
+    let mut y = parallel::unwritten(x.len() / c * 2);
     parallel::fill_bands(&mut y, 2, parallel::rows_per_task(c), |first, rows| {
         for (out, x) in rows.chunks_exact_mut(2).zip(x[first * c..].chunks_exact(c)) {
             out[0] = x.iter().map(|v| f64::from(*v)).sum::<f64>() as f32 / c as f32;
@@ -63,7 +65,7 @@ pub(super) fn channels(x: &[f32], c: usize) -> Vec<f32> {
 }
 
 pub(super) fn channels_gradient(x: &[f32], g: &[f32], c: usize) -> Vec<f32> {
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = parallel::unwritten(x.len());
     parallel::fill_rows(&mut dx, c, |first, rows| {
         let inputs = x[first * c..].chunks_exact(c).zip(g[first * 2..].chunks_exact(2));
         for (d, (x, g)) in rows.chunks_exact_mut(c).zip(inputs) {
@@ -77,7 +79,9 @@ pub(super) fn channels_gradient(x: &[f32], g: &[f32], c: usize) -> Vec<f32> {
 /// Sums of the pixels of one image, (pixels, C) -> C.
 fn sum_pixels(x: &[f32], sums: &mut [f32]) {
     for pixel in x.chunks_exact(sums.len()) {
-        sums.iter_mut().zip(pixel).for_each(|(s, v)| *s += v);
+        for (s, v) in sums.iter_mut().zip(pixel) {
+            *s += v;
+        }
     }
 }
 
@@ -89,10 +93,14 @@ pub(super) fn pixels(x: &[f32], (batch, height, width, c): Dims) -> Vec<f32> {
             let x = &x[(first + i) * pixels * c..][..pixels * c];
             let (mean, max) = out.split_at_mut(c);
             sum_pixels(x, mean);
-            mean.iter_mut().for_each(|m| *m /= pixels as f32);
+            for m in mean.iter_mut() {
+                *m /= pixels as f32;
+            }
             max.copy_from_slice(&x[..c]);
             for pixel in x.chunks_exact(c) {
-                max.iter_mut().zip(pixel).for_each(|(m, v)| *m = if *v > *m || v.is_nan() { *v } else { *m });
+                for (m, v) in max.iter_mut().zip(pixel) {
+                    *m = if *v > *m || v.is_nan() { *v } else { *m };
+                }
             }
         }
     });
@@ -101,13 +109,15 @@ pub(super) fn pixels(x: &[f32], (batch, height, width, c): Dims) -> Vec<f32> {
 
 pub(super) fn pixels_gradient(x: &[f32], g: &[f32], (_, height, width, c): Dims) -> Vec<f32> {
     let pixels = height * width;
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = parallel::unwritten(x.len());
     parallel::fill_bands(&mut dx, pixels * c, 1, |first, images| {
         for (i, dx) in images.chunks_exact_mut(pixels * c).enumerate() {
             let x = &x[(first + i) * pixels * c..][..pixels * c];
             let (mean, max) = g[(first + i) * 2 * c..][..2 * c].split_at(c);
             for pixel in dx.chunks_exact_mut(c) {
-                pixel.iter_mut().zip(mean).for_each(|(d, m)| *d = m / pixels as f32);
+                for (d, m) in pixel.iter_mut().zip(mean) {
+                    *d = m / pixels as f32;
+                }
             }
             for (channel, g) in max.iter().enumerate() {
                 let (at, _) = argmax(x.iter().skip(channel).step_by(c).copied());
@@ -124,7 +134,9 @@ pub(super) fn mean(x: &[f32], (batch, height, width, c): Dims) -> Vec<f32> {
     parallel::fill_bands(&mut y, c, 1, |first, images| {
         for (i, out) in images.chunks_exact_mut(c).enumerate() {
             sum_pixels(&x[(first + i) * pixels * c..][..pixels * c], out);
-            out.iter_mut().for_each(|m| *m /= pixels as f32);
+            for m in out.iter_mut() {
+                *m /= pixels as f32;
+            }
         }
     });
     y
@@ -132,11 +144,13 @@ pub(super) fn mean(x: &[f32], (batch, height, width, c): Dims) -> Vec<f32> {
 
 pub(super) fn mean_gradient(g: &[f32], (batch, height, width, c): Dims) -> Vec<f32> {
     let pixels = height * width;
-    let mut dx = vec![0.0; batch * pixels * c];
+    let mut dx = parallel::unwritten(batch * pixels * c);
     parallel::fill_rows(&mut dx, c, |first, rows| {
         for (i, pixel) in rows.chunks_exact_mut(c).enumerate() {
             let g = &g[(first + i) / pixels * c..][..c];
-            pixel.iter_mut().zip(g).for_each(|(d, g)| *d = g / pixels as f32);
+            for (d, g) in pixel.iter_mut().zip(g) {
+                *d = g / pixels as f32;
+            }
         }
     });
     dx

@@ -5,7 +5,7 @@ use crate::simd::multiversion;
 
 /// `x` of pixels of `channels`, in heads of `d`; `sin` and `cos` of rows of `d`, one per position, repeated for each image.
 pub(super) fn rotate(x: &[f32], sin: &[f32], cos: &[f32], channels: usize, d: usize) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
+    let mut y = parallel::unwritten(x.len());
     let positions = sin.len() / d;
     parallel::fill_rows(&mut y, channels, |first, rows| {
         let x = &x[first * channels..][..rows.len()];

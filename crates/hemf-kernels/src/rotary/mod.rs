@@ -50,6 +50,11 @@ impl RotaryTable {
         Ok(Self { sin: table(f64::sin)?, cos: table(f64::cos)? })
     }
 
+    /// The table that turns and scales by `factor` at once.
+    pub fn scaled(&self, factor: f64) -> Result<Self> {
+        Ok(Self { sin: (&self.sin * factor)?, cos: (&self.cos * factor)? })
+    }
+
     /// sin(p angle), (H W, d), f32.
     pub fn sin(&self) -> &Tensor {
         &self.sin

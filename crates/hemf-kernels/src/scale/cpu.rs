@@ -6,7 +6,7 @@ use crate::simd::multiversion;
 
 pub(super) fn apply(op: &Scale, x: &[f32], s: &[f32]) -> Vec<f32> {
     let c = op.channels;
-    let mut y = vec![0.0; x.len()];
+    let mut y = parallel::unwritten(x.len());
     parallel::fill_rows(&mut y, c, |first, rows| {
         let x = &x[first * c..][..rows.len()];
         for (i, (x, y)) in x.chunks_exact(c).zip(rows.chunks_exact_mut(c)).enumerate() {
@@ -23,13 +23,17 @@ pub(super) fn apply(op: &Scale, x: &[f32], s: &[f32]) -> Vec<f32> {
 
 multiversion! {
     fn times(x: &[f32], s: f32, y: &mut [f32]) {
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = x * s);
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = x * s;
+        }
     }
 }
 
 multiversion! {
     fn times_each(x: &[f32], s: &[f32], y: &mut [f32]) {
-        y.iter_mut().zip(x).zip(s).for_each(|((y, x), s)| *y = x * s);
+        for ((y, x), s) in y.iter_mut().zip(x).zip(s) {
+            *y = x * s;
+        }
     }
 }
 
@@ -37,7 +41,7 @@ pub(super) fn backward_factor(op: &Scale, x: &[f32], g: &[f32]) -> Vec<f32> {
     let (c, per_sample) = (op.channels, op.pixels * op.channels);
     match op.by {
         By::Pixel => {
-            let mut ds = vec![0.0; x.len() / c];
+            let mut ds = parallel::unwritten(x.len() / c);
             parallel::fill_bands(&mut ds, 1, parallel::rows_per_task(c), |first, band| {
                 let at = first * c..(first + band.len()) * c;
                 dot_rows(&x[at.clone()], &g[at], band);
@@ -75,7 +79,9 @@ multiversion! {
 multiversion! {
     fn add_products(x: &[f32], g: &[f32], acc: &mut [f32]) {
         for (x, g) in x.chunks_exact(acc.len()).zip(g.chunks_exact(acc.len())) {
-            acc.iter_mut().zip(x).zip(g).for_each(|((a, x), g)| *a += x * g);
+            for ((a, x), g) in acc.iter_mut().zip(x).zip(g) {
+                *a += x * g;
+            }
         }
     }
 }

@@ -1,0 +1,230 @@
+//! Layers for inference: weights that are arranged once, and what follows a product done while its result is in the
+//! cache.
+
+use crate::activation::Activation;
+use crate::conv2d::{Geometry, direct, winograd};
+use crate::host::{host, native, tensor};
+use crate::matmul::{Mat, Packed, Start, matmul_packed};
+use crate::parallel;
+use candle_core::{Result, Tensor, bail};
+
+/// What is done to a part of a row of a result: its row, its first column, its values.
+pub(crate) type Finish<'a> = &'a (dyn Fn(usize, usize, &mut [f32]) + Sync);
+
+/// What follows a product: `y = residual + activation(z)`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Epilogue<'a> {
+    /// Applied to each value first.
+    pub activation: Option<Activation>,
+    /// Added then; of the result's shape.
+    pub residual: Option<&'a Tensor>,
+}
+
+impl<'a> Epilogue<'a> {
+    /// An activation alone.
+    pub fn activation(activation: Activation) -> Self {
+        Self { activation: Some(activation), residual: None }
+    }
+
+    /// A residual alone.
+    pub fn residual(residual: &'a Tensor) -> Self {
+        Self { activation: None, residual: Some(residual) }
+    }
+
+    /// The same as operations of their own, each with its gradient.
+    pub fn apply(&self, z: &Tensor) -> Result<Tensor> {
+        let y = match self.activation {
+            Some(activation) => crate::activate(z, activation)?,
+            None => z.clone(),
+        };
+        match self.residual {
+            Some(residual) => crate::add(residual, &y),
+            None => Ok(y),
+        }
+    }
+
+    /// Runs a product, which hands what it has finished on.
+    fn around<R>(&self, shape: &[usize], product: impl FnOnce(Finish) -> R) -> Result<R> {
+        let width = shape.last().copied().unwrap_or(1);
+        let activate = |values: &mut [f32]| {
+            if let Some(activation) = self.activation {
+                activation.apply(values);
+            }
+        };
+        let Some(residual) = self.residual else { return Ok(product(&|_, _, values| activate(values))) };
+        if residual.dims() != shape {
+            bail!("a residual of shape {:?} does not go with a result of shape {shape:?}", residual.dims());
+        }
+        let residual = residual.contiguous()?;
+        let residual = host(&residual)?;
+        let residual: &[f32] = &residual;
+        Ok(product(&|row, column, values| {
+            activate(values);
+            crate::elementwise::accumulate(values, &residual[row * width + column..][..values.len()]);
+        }))
+    }
+}
+
+/// A linear layer, or a 1x1 convolution, whose weight is packed.
+#[derive(Clone, Debug)]
+pub struct PackedLinear {
+    weight: Packed,
+    bias: Option<Vec<f32>>,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl PackedLinear {
+    /// `weight` (O, I) or (O, I, 1, 1), `bias` (O); `None` where these have no kernel here (another type or device).
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Option<Self>> {
+        if !native(weight) {
+            return Ok(None);
+        }
+        let (outputs, inputs) = (weight.dim(0)?, weight.dim(1)?);
+        if weight.elem_count() != outputs * inputs {
+            bail!("a linear weight is (out, in), not {:?}", weight.dims());
+        }
+        let weight = weight.contiguous()?;
+        let weight = Packed::new(Mat::new(&host(&weight)?, outputs, inputs).t());
+        Ok(Some(Self { weight, bias: values(bias)?, inputs, outputs }))
+    }
+
+    /// `x` (..., I) -> (..., O)
+    ///
+    /// Fails when the last dimension of `x` is not I, or `x` is of another type or device.
+    pub fn forward(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
+        let mut shape = x.dims().to_vec();
+        match shape.last_mut() {
+            Some(last) if *last == self.inputs => *last = self.outputs,
+            _ => bail!("a packed linear layer of {} inputs was given {:?}", self.inputs, x.dims()),
+        }
+        let x = x.contiguous()?;
+        let x = host(&x)?;
+        let rows = x.len() / self.inputs;
+        let mut y = parallel::unwritten(rows * self.outputs);
+        let (x, start) = (Mat::new(&x, rows, self.inputs), Start::bias(self.bias.as_deref()));
+        epilogue.around(&shape, |finish| matmul_packed(x, self.weight.panels(), &mut y, start, finish))?;
+        tensor(y, shape)
+    }
+}
+
+/// A convolution whose weight is packed.
+#[derive(Clone, Debug)]
+pub struct PackedConv2d {
+    weight: Weight,
+    bias: Option<Vec<f32>>,
+    shape: (usize, usize, usize, usize),
+    stride: usize,
+    padding: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Weight {
+    Direct(Packed),
+    Winograd(winograd::Filters),
+}
+
+impl PackedConv2d {
+    /// `weight` (O, I, k, k), `bias` (O); `None` where these have no kernel here (another type or device).
+    ///
+    /// Whether Winograd's algorithm is used is decided here (see [`crate::winograd`]).
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: usize) -> Result<Option<Self>> {
+        if !native(weight) {
+            return Ok(None);
+        }
+        let shape = weight.dims4()?;
+        // Of a map as large as the kernel: what the weight's arrangement depends on is the same for all maps.
+        let geometry = Geometry::new((1, shape.2, shape.3, shape.1), shape, stride, padding)?;
+        let weight = weight.contiguous()?;
+        let weight = host(&weight)?;
+        let weight = match geometry.by_winograd() {
+            true => Weight::Winograd(winograd::Filters::new(&weight, &geometry)),
+            false => Weight::Direct(direct::packed(&weight, &geometry)),
+        };
+        Ok(Some(Self { weight, bias: values(bias)?, shape, stride, padding }))
+    }
+
+    /// `x` (B, H, W, I) -> (B, (H + 2p - k)/s + 1, (W + 2p - k)/s + 1, O)
+    ///
+    /// Fails when the channels differ, the padded map is smaller than the kernel, or `x` is of another type or device.
+    pub fn forward(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
+        let geometry = Geometry::new(x.dims4()?, self.shape, self.stride, self.padding)?;
+        let x = x.contiguous()?;
+        let (x, bias) = (host(&x)?, self.bias.as_deref());
+        let (b, h, w, c) = geometry.out_shape();
+        let y = epilogue.around(&[b, h, w, c], |finish| match &self.weight {
+            Weight::Direct(packed) => direct::forward(&geometry, &x, packed, bias, finish),
+            Weight::Winograd(filters) => winograd::forward(&geometry, &x, filters, bias, finish),
+        })?;
+        tensor(y, geometry.out_shape())
+    }
+}
+
+fn values(bias: Option<&Tensor>) -> Result<Option<Vec<f32>>> {
+    bias.map(|bias| bias.flatten_all()?.to_vec1()).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::random;
+    use candle_core::DType;
+
+    fn close(got: &Tensor, want: &Tensor) {
+        assert_eq!(got.dims(), want.dims());
+        let apart = (got - want).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+        assert!(apart.to_scalar::<f32>().unwrap() < 5e-5);
+    }
+
+    #[test]
+    fn a_packed_linear_layer_gives_what_the_layer_gives() {
+        for (rows, inputs, outputs) in [(1, 1, 1), (7, 30, 5), (300, 96, 64), (49, 300, 768)] {
+            let (x, residual) = (random(&[1, rows, inputs], 1), random(&[1, rows, outputs], 4));
+            for (weight, bias) in [
+                (random(&[outputs, inputs], 2), Some(random(&[outputs], 3))),
+                (random(&[outputs, inputs, 1, 1], 2), None),
+            ] {
+                let packed = PackedLinear::new(&weight, bias.as_ref()).unwrap().unwrap();
+                let z = crate::linear(&x, &weight, bias.as_ref()).unwrap();
+                for epilogue in [
+                    Epilogue::default(),
+                    Epilogue::activation(Activation::Gelu),
+                    Epilogue { activation: Some(Activation::Relu), residual: Some(&residual) },
+                ] {
+                    close(&packed.forward(&x, epilogue).unwrap(), &epilogue.apply(&z).unwrap());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_packed_convolution_gives_what_the_convolution_gives() {
+        for (shape, outputs, k, stride, padding) in [
+            ([2, 9, 12, 5], 7, 3, 1, 1),
+            ([1, 8, 8, 3], 4, 4, 4, 0),
+            ([2, 9, 14, 64], 48, 3, 1, 1),
+            ([1, 7, 7, 48], 64, 3, 1, 1),
+        ] {
+            let x = random(&shape, 1);
+            let (weight, bias) = (random(&[outputs, shape[3], k, k], 2), random(&[outputs], 3));
+            let packed = PackedConv2d::new(&weight, Some(&bias), stride, padding).unwrap().unwrap();
+            let z = crate::conv2d(&x, &weight, Some(&bias), stride, padding).unwrap();
+            let residual = random(z.dims(), 4);
+            for epilogue in
+                [Epilogue::default(), Epilogue { activation: Some(Activation::Gelu), residual: Some(&residual) }]
+            {
+                close(&packed.forward(&x, epilogue).unwrap(), &epilogue.apply(&z).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn other_types_are_not_packed_and_other_sizes_refused() {
+        let weight = random(&[4, 3], 1);
+        assert!(PackedLinear::new(&weight.to_dtype(DType::F64).unwrap(), None).unwrap().is_none());
+        let packed = PackedLinear::new(&weight, None).unwrap().unwrap();
+        assert!(packed.forward(&random(&[2, 4], 1), Epilogue::default()).is_err());
+        let residual = random(&[2, 3], 1);
+        assert!(packed.forward(&random(&[2, 3], 1), Epilogue::residual(&residual)).is_err());
+    }
+}
