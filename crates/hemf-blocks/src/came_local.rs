@@ -1,7 +1,9 @@
+use crate::pack::pack;
 use crate::weights::{Conv2d, Depthwise, Initial, Linear};
 use crate::{DropPath, LayerNorm, Mode};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
+use hemf_kernels::{Activation, Epilogue};
 
 /// CAME's local block: `y = x + DropPath(PW(GELU(Conv3(LN(DW3(x))))))`, C channels in and out.
 #[derive(Clone, Debug)]
@@ -28,7 +30,9 @@ impl CameLocal {
     /// (B, H, W, C) -> (B, H, W, C)
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let y = self.norm.forward(&self.dwconv.forward(x)?)?;
-        let y = self.pwconv.forward(&hemf_kernels::gelu(&self.conv.forward(&y)?)?)?;
-        hemf_kernels::add(x, &self.drop_path.forward(&y, mode)?)
+        let y = self.conv.forward_then(&y, Epilogue::activation(Activation::Gelu))?;
+        self.drop_path.join(x, mode, |epilogue| self.pwconv.forward_then(&y, epilogue))
     }
 }
+
+pack!(CameLocal: conv, pwconv);

@@ -1,6 +1,8 @@
+use crate::pack::pack;
 use crate::weights::{Conv2d, Initial};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
+use hemf_kernels::{Activation, Epilogue};
 
 /// Channel attention: one gate for each channel, `sigmoid(m(mean over pixels) + m(max over pixels))` with
 /// `m = Linear(C -> C/r), ReLU, Linear(C/r -> C)`.
@@ -24,7 +26,7 @@ impl ChannelAttention {
     pub fn gate(&self, x: &Tensor) -> Result<Tensor> {
         let (batch, _, _, channels) = x.dims4()?;
         let pooled = hemf_kernels::pixel_mean_max(x)?; // (B, 2, C)
-        let inner = hemf_kernels::relu(&self.fc1.forward(&pooled)?)?;
+        let inner = self.fc1.forward_then(&pooled, Epilogue::activation(Activation::Relu))?;
         let both = self.fc2.forward(&inner)?.sum(1)?;
         hemf_kernels::sigmoid(&both)?.reshape((batch, 1, 1, channels))
     }
@@ -34,3 +36,5 @@ impl ChannelAttention {
         hemf_kernels::scale(x, &self.gate(x)?)
     }
 }
+
+pack!(ChannelAttention: fc1, fc2);

@@ -1,7 +1,8 @@
 use crate::weights::{Conv2d, Initial};
-use crate::{BatchNorm, Mode};
-use candle_core::{Result, Tensor};
+use crate::{BatchNorm, Mode, Pack};
+use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
+use hemf_kernels::{Activation, Epilogue};
 
 /// What a [`Conv`] is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,16 @@ impl ConvConfig {
 #[derive(Clone, Debug)]
 pub struct Conv {
     conv: Conv2d,
-    bn: Option<BatchNorm>,
+    bn: Norm,
     relu: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Norm {
+    None,
+    Batch(BatchNorm),
+    /// Into the convolution: see [`Pack`].
+    Folded,
 }
 
 impl Conv {
@@ -37,16 +46,44 @@ impl Conv {
         let ConvConfig { kernel, stride, bias, norm, relu } = config;
         let at = (stride, (kernel - 1) / 2);
         let conv = Conv2d::new(inputs, outputs, kernel, at, bias.then_some(()), Initial::Framework, vb.pp("conv"))?;
-        let bn = norm.then(|| BatchNorm::new(outputs, vb.pp("bn"))).transpose()?;
+        let bn = match norm {
+            true => Norm::Batch(BatchNorm::new(outputs, vb.pp("bn"))?),
+            false => Norm::None,
+        };
         Ok(Self { conv, bn, relu })
     }
 
     /// (B, H, W, I) -> (B, H', W', O)
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut y = self.conv.forward(x)?;
-        if let Some(bn) = &self.bn {
-            y = bn.forward(&y, mode)?;
+        self.forward_then(x, Epilogue::default(), mode)
+    }
+
+    /// The same, and then what `epilogue` says; its activation takes the place of the ReLU.
+    pub fn forward_then(&self, x: &Tensor, mut epilogue: Epilogue, mode: Mode) -> Result<Tensor> {
+        if self.relu && epilogue.activation.is_none() {
+            epilogue.activation = Some(Activation::Relu);
         }
-        if self.relu { hemf_kernels::relu(&y) } else { Ok(y) }
+        match &self.bn {
+            Norm::Batch(bn) => epilogue.apply(&bn.forward(&self.conv.forward(x)?, mode)?),
+            Norm::Folded if mode != Mode::Eval => bail!("a network that was packed for inference cannot be trained"),
+            Norm::None | Norm::Folded => self.conv.forward_then(x, epilogue),
+        }
+    }
+
+    /// Takes in a batch norm that comes before this 1x1 convolution.
+    pub(crate) fn fold_input(&mut self, bn: &BatchNorm) -> Result<()> {
+        let (scale, shift) = bn.affine()?;
+        self.conv.fold_input(&scale, &shift)
+    }
+}
+
+impl Pack for Conv {
+    fn pack(&mut self) -> Result<()> {
+        if let Norm::Batch(bn) = &self.bn {
+            let (scale, shift) = bn.affine()?;
+            self.conv.fold(&scale, &shift)?;
+            self.bn = Norm::Folded;
+        }
+        self.conv.pack()
     }
 }

@@ -1,6 +1,7 @@
 use crate::Mode;
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
+use hemf_kernels::Epilogue;
 
 /// Stochastic depth: in training, a sample's path is left out with probability `rate`, and divided by `1 - rate` where
 /// it is kept, so that its expectation stays.
@@ -25,6 +26,16 @@ impl DropPath {
                 self.apply(x, &(0..samples).map(|i| uniform(seed ^ self.key, i)).collect::<Vec<_>>())
             }
             _ => Ok(x.clone()),
+        }
+    }
+
+    /// `x + DropPath(path)`; where nothing is dropped, `path` may add x on its way.
+    pub(crate) fn join(&self, x: &Tensor, mode: Mode, path: impl Fn(Epilogue) -> Result<Tensor>) -> Result<Tensor> {
+        match mode {
+            Mode::Train { .. } if self.rate > 0.0 => {
+                hemf_kernels::add(x, &self.forward(&path(Epilogue::default())?, mode)?)
+            }
+            _ => path(Epilogue::residual(x)),
         }
     }
 

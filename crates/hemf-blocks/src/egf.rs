@@ -1,7 +1,9 @@
+use crate::pack::pack;
 use crate::weights::{Initial, Linear};
 use crate::{LayerNorm, Positions, Retention};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
+use hemf_kernels::Epilogue;
 
 /// Enhanced global feature block of L layers: for each, `x = LN1(x + Retention(x)); x = LN2(x + FC(x))`.
 ///
@@ -36,11 +38,11 @@ impl Egf {
         let (rotary, decay) = (self.positions.rotary(height, width)?, self.positions.decay()?);
         let mut x = x.clone();
         for (retention, fc) in &self.layers {
-            let y = retention.forward(&x, &rotary, &decay)?;
-            x = self.norm1.forward(&hemf_kernels::add(&x, &y)?)?;
-            let y = fc.forward(&x)?;
-            x = self.norm2.forward(&hemf_kernels::add(&x, &y)?)?;
+            x = self.norm1.forward(&retention.forward_then(&x, &rotary, &decay, Epilogue::residual(&x))?)?;
+            x = self.norm2.forward(&fc.forward_then(&x, Epilogue::residual(&x))?)?;
         }
         Ok(x)
     }
 }
+
+pack!(Egf: layers);

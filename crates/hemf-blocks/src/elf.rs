@@ -1,7 +1,9 @@
+use crate::pack::pack;
 use crate::weights::{Conv2d, Depthwise, Initial, Linear};
 use crate::{DropPath, LayerNorm, Mode};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
+use hemf_kernels::{Activation, Epilogue};
 
 /// Enhanced local feature block: `y = x + DropPath(GELU(PW(DW3(LN(Conv3(x))))))`, C channels in and out.
 #[derive(Clone, Debug)]
@@ -30,7 +32,10 @@ impl Elf {
         let y = self.conv.forward(x)?;
         let y = self.norm.forward(&y)?;
         let y = self.dwconv.forward(&y)?;
-        let y = hemf_kernels::gelu(&self.pwconv.forward(&y)?)?;
-        hemf_kernels::add(x, &self.drop_path.forward(&y, mode)?)
+        self.drop_path.join(x, mode, |epilogue| {
+            self.pwconv.forward_then(&y, Epilogue { activation: Some(Activation::Gelu), ..epilogue })
+        })
     }
 }
+
+pack!(Elf: conv, pwconv);

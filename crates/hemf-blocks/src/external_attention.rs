@@ -1,3 +1,4 @@
+use crate::pack::pack;
 use crate::weights::{Conv2d, Initial};
 use crate::{LayerNorm, Mhea, MheaConfig};
 use candle_core::{Result, Tensor};
@@ -29,3 +30,5 @@ impl ExternalAttention {
         hemf_kernels::add(&x, &self.memories.forward(&self.ln.forward(&x)?)?)
     }
 }
+
+pack!(ExternalAttention: conv);

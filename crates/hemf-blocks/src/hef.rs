@@ -1,9 +1,11 @@
+use crate::pack::pack;
 use crate::{
-    ChannelAttention, Conv, ConvConfig, DropPath, Irmlp, LayerNorm, Mhea, MheaConfig, Mode, Sirmlp, SpatialAttention,
+    ChannelAttention, Conv, ConvConfig, DropPath, Irmlp, LayerNorm, Mhea, MheaConfig, Mode, Pack, Sirmlp,
+    SpatialAttention,
 };
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
-use hemf_kernels::concat;
+use hemf_kernels::{Activation, Epilogue, concat};
 
 /// Sizes of a [`Hef`], and which of its parts it has: the published block has all, those of the ablation lack some.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,15 +97,17 @@ impl Hef {
     /// Fails when f is given to a block built without one, or the other way round.
     pub fn forward(&self, local: &Tensor, global: &Tensor, previous: Option<&Tensor>, mode: Mode) -> Result<Tensor> {
         let (wl, wg) = (self.w_l.forward(local, mode)?, self.w_g.forward(global, mode)?);
+        let gelu = Epilogue::activation(Activation::Gelu);
         let (x, shortcut) = match (&self.mix, previous) {
-            (Mix::First { norm, w }, None) => (w.forward(&norm.forward(&concat(&[&wl, &wg])?)?, mode)?, None),
+            (Mix::First { norm, w }, None) => {
+                (w.forward_then(&norm.forward(&concat(&[&wl, &wg])?)?, gelu, mode)?, None)
+            }
             (Mix::Next { updim, norm, w }, Some(f)) => {
                 let wf = hemf_kernels::avg_pool2(&updim.forward(f, mode)?)?;
-                (w.forward(&norm.forward(&concat(&[&wf, &wl, &wg])?)?, mode)?, Some(wf))
+                (w.forward_then(&norm.forward(&concat(&[&wf, &wl, &wg])?)?, gelu, mode)?, Some(wf))
             }
             _ => bail!("an HEF block gets the fused map of the stage before if and only if it was built for one"),
         };
-        let x = hemf_kernels::gelu(&x)?;
         let (l, g) = (self.local.forward(local)?, self.global.forward(global)?);
         let y = self.residual.forward(&self.norm3.forward(&concat(&[&g, &l, &x])?)?, mode)?;
         let y = self.drop_path.forward(&y, mode)?;
@@ -177,6 +181,30 @@ impl Enhance {
         match &self.gates {
             Some((sa, ca)) => ca.forward(&sa.forward(&t)?),
             None => Ok(t),
+        }
+    }
+}
+
+pack!(Hef: w_l, w_g, mix, local, global, residual);
+pack!(Enhance: gates);
+
+impl Pack for Mix {
+    fn pack(&mut self) -> Result<()> {
+        match self {
+            Self::First { w, .. } => w.pack(),
+            Self::Next { updim, w, .. } => {
+                updim.pack()?;
+                w.pack()
+            }
+        }
+    }
+}
+
+impl Pack for Residual {
+    fn pack(&mut self) -> Result<()> {
+        match self {
+            Self::Squeezed(mlp) => mlp.pack(),
+            Self::Wide(mlp) => mlp.pack(),
         }
     }
 }

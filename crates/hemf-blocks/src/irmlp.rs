@@ -1,6 +1,7 @@
-use crate::{BatchNorm, Conv, ConvConfig, Mode};
+use crate::{BatchNorm, Conv, ConvConfig, Mode, Pack};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
+use hemf_kernels::{Activation, Epilogue};
 
 /// Inverted residual MLP, n -> C channels: CAME's, and the other choice of HEMF's ablation.
 ///
@@ -8,7 +9,8 @@ use candle_nn::VarBuilder;
 #[derive(Clone, Debug)]
 pub struct Irmlp {
     conv1: Conv,
-    bn1: BatchNorm,
+    /// None where it is folded into `conv2`: see [`Pack`].
+    bn1: Option<BatchNorm>,
     conv2: Conv,
     conv3: Conv,
 }
@@ -22,15 +24,27 @@ impl Irmlp {
             conv1: Conv::new(inputs, inputs, plain(3), vb.pp("conv1"))?,
             conv2: Conv::new(inputs, 4 * inputs, plain(1), vb.pp("conv2"))?,
             conv3: Conv::new(4 * inputs, channels, normed, vb.pp("conv3"))?,
-            bn1: BatchNorm::new(inputs, vb.pp("bn1"))?,
+            bn1: Some(BatchNorm::new(inputs, vb.pp("bn1"))?),
         })
     }
 
     /// (B, H, W, n) -> (B, H, W, C)
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let r = hemf_kernels::gelu(&self.conv1.forward(x, mode)?)?;
-        let r = self.bn1.forward(&hemf_kernels::add(&r, x)?, mode)?;
-        let y = hemf_kernels::gelu(&self.conv2.forward(&r, mode)?)?;
+        let gelu = Some(Activation::Gelu);
+        let mut r = self.conv1.forward_then(x, Epilogue { activation: gelu, residual: Some(x) }, mode)?;
+        if let Some(bn1) = &self.bn1 {
+            r = bn1.forward(&r, mode)?;
+        }
+        let y = self.conv2.forward_then(&r, Epilogue { activation: gelu, residual: None }, mode)?;
         self.conv3.forward(&y, mode)
+    }
+}
+
+impl Pack for Irmlp {
+    fn pack(&mut self) -> Result<()> {
+        if let Some(bn1) = self.bn1.take() {
+            self.conv2.fold_input(&bn1)?;
+        }
+        [&mut self.conv1, &mut self.conv2, &mut self.conv3].into_iter().try_for_each(Conv::pack)
     }
 }

@@ -1,7 +1,8 @@
-use crate::{ChannelAttention, Conv, ConvConfig, DropPath, Irmlp, LayerNorm, Mode, SpatialAttention};
+use crate::pack::pack;
+use crate::{ChannelAttention, Conv, ConvConfig, DropPath, Irmlp, LayerNorm, Mode, Pack, SpatialAttention};
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
-use hemf_kernels::concat;
+use hemf_kernels::{Activation, Epilogue, concat};
 
 /// Sizes of an [`Msfa`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,17 +73,17 @@ impl Msfa {
         let wl = self.local.project.forward(l, mode)?;
         let wg = self.global.project.forward(g, mode)?;
         let we = self.external.project.forward(e, mode)?;
+        let gelu = Epilogue::activation(Activation::Gelu);
         let (x, shortcut) = match (&self.mix, previous) {
             (Mix::First { norm, down }, None) => {
-                (down.forward(&norm.forward(&concat(&[&wl, &wg, &we])?)?, mode)?, None)
+                (down.forward_then(&norm.forward(&concat(&[&wl, &wg, &we])?)?, gelu, mode)?, None)
             }
             (Mix::Next { w_pre, norm, down }, Some(p)) => {
                 let wp = hemf_kernels::avg_pool2(&w_pre.forward(p, mode)?)?;
-                (down.forward(&norm.forward(&concat(&[&wl, &wg, &we, &wp])?)?, mode)?, Some(wp))
+                (down.forward_then(&norm.forward(&concat(&[&wl, &wg, &we, &wp])?)?, gelu, mode)?, Some(wp))
             }
             _ => bail!("an MSFA block gets the fused map of the stage before if and only if it was built for one"),
         };
-        let x = hemf_kernels::gelu(&x)?;
         let (l, g, e) = (self.local.weigh(l)?, self.global.weigh(g)?, self.external.weigh(e)?);
         let all = self.norm_all_end.forward(&concat(&[&l, &g, &e, &x])?)?;
         let y = self.drop_path.forward(&self.irmlp.forward(&all, mode)?, mode)?;
@@ -132,5 +133,20 @@ impl Branch {
 
     fn weigh(&self, t: &Tensor) -> Result<Tensor> {
         self.ca.forward(&self.sa.forward(t)?)
+    }
+}
+
+pack!(Msfa: local, global, external, mix, irmlp);
+pack!(Branch: project, sa, ca);
+
+impl Pack for Mix {
+    fn pack(&mut self) -> Result<()> {
+        match self {
+            Self::First { down, .. } => down.pack(),
+            Self::Next { w_pre, down, .. } => {
+                w_pre.pack()?;
+                down.pack()
+            }
+        }
     }
 }

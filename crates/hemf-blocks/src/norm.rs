@@ -80,6 +80,13 @@ impl BatchNorm {
         }
     }
 
+    /// What it does in evaluation: `y = x scale + shift`, (C) each.
+    pub(crate) fn affine(&self) -> Result<(Tensor, Tensor)> {
+        let scale = (&self.weight / (&self.running_var + Self::EPS)?.sqrt()?)?;
+        let shift = (&self.bias - (&self.running_mean * &scale)?)?;
+        Ok((scale.detach(), shift.detach()))
+    }
+
     fn track(&self, stats: &ChannelStats, pixels: usize) -> Result<()> {
         if pixels < 2 {
             bail!("batch norm in training needs more than one pixel in the batch: use a larger batch or larger images");

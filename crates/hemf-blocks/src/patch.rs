@@ -1,4 +1,5 @@
 use crate::LayerNorm;
+use crate::pack::pack;
 use crate::weights::{Conv2d, Initial};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -46,3 +47,6 @@ impl Downsample {
         self.conv.forward(&self.norm.forward(x)?)
     }
 }
+
+pack!(Stem: conv);
+pack!(Downsample: conv);

@@ -1,4 +1,5 @@
 use crate::LayerNorm;
+use crate::pack::pack;
 use crate::weights::{Conv2d, Initial, Linear};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -55,3 +56,6 @@ impl PatchMerging {
         self.reduction.forward(&self.norm.forward(&cells)?)
     }
 }
+
+pack!(PatchEmbedding: proj);
+pack!(PatchMerging: reduction);

@@ -1,8 +1,9 @@
 use crate::Positions;
+use crate::pack::pack;
 use crate::weights::{Depthwise, Initial, Linear};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use hemf_kernels::{Axis, RotaryTable};
+use hemf_kernels::{Axis, Epilogue, RotaryTable};
 
 /// Retention along the two axes of a map (*VRC.j* of the published weights), with H heads of width d = C / H.
 ///
@@ -37,13 +38,18 @@ impl Retention {
 
     /// (B, H, W, C) -> (B, H, W, C); `rotary` and `decay` are those of the map's size.
     pub fn forward(&self, x: &Tensor, rotary: &RotaryTable, decay: &[f32]) -> Result<Tensor> {
+        self.forward_then(x, rotary, decay, Epilogue::default())
+    }
+
+    /// The same, and then what `epilogue` says.
+    pub fn forward_then(&self, x: &Tensor, rotary: &RotaryTable, decay: &[f32], epilogue: Epilogue) -> Result<Tensor> {
         let q = hemf_kernels::rotary(&self.q_proj.forward(x)?, rotary)?;
-        let k = hemf_kernels::rotary(&(self.k_proj.forward(x)? * self.scaling)?, rotary)?;
+        let k = hemf_kernels::rotary(&self.k_proj.forward(x)?, &rotary.scaled(self.scaling)?)?;
         let v = self.v_proj.forward(x)?;
         let lepe = self.lepe.forward(&v)?;
         let v = hemf_kernels::axis_attention(&q, &k, &v, decay, Axis::Rows)?;
         let v = hemf_kernels::axis_attention(&q, &k, &v, decay, Axis::Columns)?;
-        self.out_proj.forward(&hemf_kernels::add(&v, &lepe)?)
+        self.out_proj.forward_then(&hemf_kernels::add(&v, &lepe)?, epilogue)
     }
 
     /// The positions' table and decays, applied to a map of any size: [`forward`](Self::forward) for a single call.
@@ -52,3 +58,5 @@ impl Retention {
         self.forward(x, &positions.rotary(height, width)?, &positions.decay()?)
     }
 }
+
+pack!(Retention: q_proj, k_proj, v_proj, out_proj);

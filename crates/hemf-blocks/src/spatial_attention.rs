@@ -1,3 +1,4 @@
+use crate::pack::pack;
 use crate::weights::{Conv2d, Initial};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -24,3 +25,5 @@ impl SpatialAttention {
         hemf_kernels::scale(x, &self.gate(x)?)
     }
 }
+
+pack!(SpatialAttention: conv1);

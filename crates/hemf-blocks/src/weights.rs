@@ -1,7 +1,9 @@
 //! Linear layers and convolutions with the weights of the published model: names, PyTorch shapes, initial values.
 
+use crate::Pack;
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
+use hemf_kernels::{Epilogue, PackedConv2d, PackedLinear};
 
 /// How weights start, as in the published code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,7 @@ impl Initial {
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
+    packed: Option<PackedLinear>,
 }
 
 impl Linear {
@@ -45,18 +48,33 @@ impl Linear {
     pub fn new(inputs: usize, outputs: usize, initial: Initial, vb: VarBuilder) -> Result<Self> {
         let weight = vb.get_with_hints((outputs, inputs), "weight", initial.weight(0.02, inputs))?;
         let bias = vb.get_with_hints(outputs, "bias", initial.bias(inputs))?;
-        Ok(Self { weight, bias: Some(bias) })
+        Ok(Self { weight, bias: Some(bias), packed: None })
     }
 
     /// *weight* (O, I) alone.
     pub fn no_bias(inputs: usize, outputs: usize, initial: Initial, vb: VarBuilder) -> Result<Self> {
         let weight = vb.get_with_hints((outputs, inputs), "weight", initial.weight(0.02, inputs))?;
-        Ok(Self { weight, bias: None })
+        Ok(Self { weight, bias: None, packed: None })
     }
 
     /// (..., I) -> (..., O)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        hemf_kernels::linear(x, &self.weight, self.bias.as_ref())
+        self.forward_then(x, Epilogue::default())
+    }
+
+    /// The same, and then what `epilogue` says.
+    pub fn forward_then(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
+        match &self.packed {
+            Some(packed) => packed.forward(x, epilogue),
+            None => epilogue.apply(&hemf_kernels::linear(x, &self.weight, self.bias.as_ref())?),
+        }
+    }
+}
+
+impl Pack for Linear {
+    fn pack(&mut self) -> Result<()> {
+        self.packed = PackedLinear::new(&self.weight, self.bias.as_ref())?;
+        Ok(())
     }
 }
 
@@ -67,6 +85,14 @@ pub struct Conv2d {
     bias: Option<Tensor>,
     stride: usize,
     padding: usize,
+    packed: Option<Packed>,
+}
+
+#[derive(Clone, Debug)]
+enum Packed {
+    /// On a pixel, a convolution is a linear layer.
+    Linear(PackedLinear),
+    Conv2d(PackedConv2d),
 }
 
 impl Conv2d {
@@ -98,16 +124,64 @@ impl Conv2d {
         let fan_in = inputs * k * k;
         let weight = vb.get_with_hints((outputs, inputs, k, k), "weight", initial.weight(0.2, fan_in))?;
         let bias = bias.map(|()| vb.get_with_hints(outputs, "bias", initial.bias(fan_in))).transpose()?;
-        Ok(Self { weight, bias, stride, padding })
+        Ok(Self { weight, bias, stride, padding, packed: None })
     }
 
     /// (B, H, W, I) -> (B, H', W', O)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match self.weight.dims() {
-            // On a pixel, a convolution is a linear layer.
-            [_, _, 1, 1] if self.stride == 1 => hemf_kernels::linear(x, &self.weight, self.bias.as_ref()),
-            _ => hemf_kernels::conv2d(x, &self.weight, self.bias.as_ref(), self.stride, self.padding),
+        self.forward_then(x, Epilogue::default())
+    }
+
+    /// The same, and then what `epilogue` says.
+    pub fn forward_then(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
+        let (weight, bias) = (&self.weight, self.bias.as_ref());
+        match &self.packed {
+            Some(Packed::Linear(packed)) => packed.forward(x, epilogue),
+            Some(Packed::Conv2d(packed)) => packed.forward(x, epilogue),
+            None if self.is_linear() => epilogue.apply(&hemf_kernels::linear(x, weight, bias)?),
+            None => epilogue.apply(&hemf_kernels::conv2d(x, weight, bias, self.stride, self.padding)?),
         }
+    }
+
+    fn is_linear(&self) -> bool {
+        matches!(self.weight.dims(), [_, _, 1, 1]) && self.stride == 1
+    }
+
+    /// Makes `y` into `y scale + shift`, (O) each.
+    pub(crate) fn fold(&mut self, scale: &Tensor, shift: &Tensor) -> Result<()> {
+        self.weight = self.weight.broadcast_mul(&scale.reshape(((), 1, 1, 1))?)?;
+        self.bias = Some(match &self.bias {
+            Some(bias) => ((bias * scale)? + shift)?,
+            None => shift.clone(),
+        });
+        Ok(())
+    }
+
+    /// Makes `x` into `x scale + shift`, (I) each: where nothing is padded by zeros.
+    pub(crate) fn fold_input(&mut self, scale: &Tensor, shift: &Tensor) -> Result<()> {
+        if !self.is_linear() {
+            candle_core::bail!("what comes before a convolution with padding cannot be folded into it");
+        }
+        let (outputs, inputs, ..) = self.weight.dims4()?;
+        let weight = self.weight.reshape((outputs, inputs))?;
+        let shifted = weight.broadcast_mul(shift)?.sum(1)?;
+        self.bias = Some(match &self.bias {
+            Some(bias) => (bias + shifted)?,
+            None => shifted,
+        });
+        self.weight = weight.broadcast_mul(scale)?.reshape((outputs, inputs, 1, 1))?;
+        Ok(())
+    }
+}
+
+impl Pack for Conv2d {
+    fn pack(&mut self) -> Result<()> {
+        let (weight, bias) = (&self.weight, self.bias.as_ref());
+        self.packed = match self.is_linear() {
+            true => PackedLinear::new(weight, bias)?.map(Packed::Linear),
+            false => PackedConv2d::new(weight, bias, self.stride, self.padding)?.map(Packed::Conv2d),
+        };
+        Ok(())
     }
 }
 

@@ -1,3 +1,4 @@
+use crate::pack::pack;
 use crate::weights::{Initial, Linear};
 use candle_core::{DType, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
@@ -46,3 +47,5 @@ impl WindowAttention {
         self.proj.forward(&y.narrow(1, 0, height)?.narrow(2, 0, width)?.contiguous()?)
     }
 }
+
+pack!(WindowAttention: qkv, proj);

@@ -1,8 +1,9 @@
+use crate::pack::pack;
 use crate::weights::{Conv2d, Initial, Linear};
 use crate::{LayerNorm, WindowAttention};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use hemf_kernels::Windows;
+use hemf_kernels::{Activation, Epilogue, Windows};
 
 /// CAME's global block: `y = x + GELU(FC(WindowAttention(LN(Conv3(x)))))`, C channels in and out.
 ///
@@ -40,7 +41,9 @@ impl WindowBlock {
         let misread = x.contiguous()?.reshape((batch, channels, height, width))?.permute((0, 2, 3, 1))?;
         let y = self.ln.forward(&self.conv.forward(&misread.contiguous()?)?)?;
         let y = y.permute((0, 3, 1, 2))?.contiguous()?.reshape((batch, height, width, channels))?;
-        let y = self.fc1.forward(&self.attn.forward(&y)?)?;
-        hemf_kernels::add(x, &hemf_kernels::gelu(&y)?)
+        let epilogue = Epilogue { activation: Some(Activation::Gelu), residual: Some(x) };
+        self.fc1.forward_then(&self.attn.forward(&y)?, epilogue)
     }
 }
+
+pack!(WindowBlock: conv, attn, fc1);

@@ -172,8 +172,9 @@ mod tests {
 
     fn close(got: &Tensor, want: &Tensor) {
         assert_eq!(got.dims(), want.dims());
-        let apart = (got - want).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
-        assert!(apart.to_scalar::<f32>().unwrap() < 5e-5);
+        let largest = |t: Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        let apart = largest((got - want).unwrap());
+        assert!(apart < 1e-5 * largest(want.clone()).max(1.0), "{apart:e}");
     }
 
     #[test]

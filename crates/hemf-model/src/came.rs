@@ -2,7 +2,9 @@ use crate::stages::{Branch, Enter, Head, Tap, channels_last, rising_drop_path};
 use crate::{CameConfig, Classifier, Error, Stages};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use hemf_blocks::{CameLocal, ExternalAttention, Mode, Msfa, MsfaConfig, PatchEmbedding, PatchMerging, WindowBlock};
+use hemf_blocks::{
+    CameLocal, ExternalAttention, Mode, Msfa, MsfaConfig, Pack, PatchEmbedding, PatchMerging, WindowBlock,
+};
 use hemf_kernels::Windows;
 
 /// CAME: a local branch of convolutions, a global branch of window attention and a chain of external attention read the
@@ -86,6 +88,11 @@ impl Classifier for Came {
     fn forward_tapped(&self, images: &Tensor, mode: Mode, tap: Tap<'_>) -> Result<Stages> {
         self.tapped(images, mode, tap)
     }
+
+    fn pack(&mut self) -> Result<()> {
+        self.stages.iter_mut().try_for_each(Stage::pack)?;
+        self.head.pack()
+    }
 }
 
 impl Stage {
@@ -111,6 +118,20 @@ impl Stage {
             external: ExternalAttention::new(before, c, patch, config.slots, vb.pp("ea").pp(i))?,
             fusion: Msfa::new(fusion(config, i, i > 0), vb.pp(format!("fu{}", i + 1)))?,
         })
+    }
+}
+
+impl Pack for Stage {
+    fn pack(&mut self) -> Result<()> {
+        self.enter_local.pack()?;
+        match &mut self.enter_global {
+            EnterGlobal::Embed(embed) => embed.pack()?,
+            EnterGlobal::Merge(merge) => merge.pack()?,
+        }
+        self.local.pack()?;
+        self.global.pack()?;
+        self.external.pack()?;
+        self.fusion.pack()
     }
 }
 

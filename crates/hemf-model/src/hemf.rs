@@ -2,7 +2,7 @@ use crate::stages::{Branch, Enter, Head, Tap, channels_last, rising_drop_path};
 use crate::{Branches, Classifier, Error, HemfConfig, Mlp, Stages};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use hemf_blocks::{Egf, Elf, Hef, HefConfig, MheaConfig, Mode};
+use hemf_blocks::{Egf, Elf, Hef, HefConfig, MheaConfig, Mode, Pack};
 
 /// HEMF: a local branch of ELF blocks and a global branch of EGF blocks read the image side by side, and HEF blocks fuse
 /// them stage by stage.
@@ -92,6 +92,11 @@ impl Classifier for Hemf {
     fn forward_tapped(&self, images: &Tensor, mode: Mode, tap: Tap<'_>) -> Result<Stages> {
         self.tapped(images, mode, tap)
     }
+
+    fn pack(&mut self) -> Result<()> {
+        self.stages.iter_mut().try_for_each(Stage::pack)?;
+        self.head.pack()
+    }
 }
 
 impl Stage {
@@ -105,6 +110,34 @@ impl Stage {
                 fusion: Box::new(Hef::new(fusion(config, i, i > 0), vb.pp(format!("fu{}", i + 1)))?),
             },
         })
+    }
+}
+
+impl Pack for Stage {
+    fn pack(&mut self) -> Result<()> {
+        match self {
+            Self::Local(branch) => branch.pack(),
+            Self::Global(branch) => branch.pack(),
+            Self::Both { local, global, fusion } => {
+                local.pack()?;
+                global.pack()?;
+                fusion.pack()
+            }
+        }
+    }
+}
+
+impl Pack for Local {
+    fn pack(&mut self) -> Result<()> {
+        self.enter.pack()?;
+        self.blocks.pack()
+    }
+}
+
+impl Pack for Global {
+    fn pack(&mut self) -> Result<()> {
+        self.enter.pack()?;
+        self.block.pack()
     }
 }
 

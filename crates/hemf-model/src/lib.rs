@@ -39,7 +39,7 @@ pub use config::{Branches, CameConfig, HemfConfig, Mlp, ModelConfig};
 pub use error::Error;
 pub use graph::{Graph, Map, Node, Op, Shape};
 pub use hemf::Hemf;
-pub use hemf_blocks::Mode;
+pub use hemf_blocks::{Mode, Pack};
 pub use report::{Memory, MultiplyAdds, Parameters, Part};
 pub use stages::{Branch, Stages, Tap};
 pub use store::ParamStore;
@@ -57,4 +57,7 @@ pub trait Classifier: Send + Sync {
     fn forward_tapped(&self, _images: &Tensor, _mode: Mode, _tap: Tap<'_>) -> Result<Stages> {
         candle_core::bail!("this network has no stages to look at")
     }
+
+    /// Makes the network ready for inference, see [`Pack`].
+    fn pack(&mut self) -> Result<()>;
 }

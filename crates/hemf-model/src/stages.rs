@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use hemf_blocks::{Downsample, Initial, LayerNorm, Linear, Stem};
+use hemf_blocks::{Downsample, Initial, LayerNorm, Linear, Pack, Stem};
 
 /// The maps after each stage, (B, H, W, C), and the logits (B, classes).
 pub struct Stages {
@@ -63,6 +63,15 @@ impl Enter {
     }
 }
 
+impl Pack for Enter {
+    fn pack(&mut self) -> Result<()> {
+        match self {
+            Self::Stem(stem) => stem.pack(),
+            Self::Down(down) => down.pack(),
+        }
+    }
+}
+
 /// Mean over the pixels, layer norm, linear.
 pub(crate) struct Head {
     conv_norm: LayerNorm,
@@ -81,6 +90,12 @@ impl Head {
     /// (B, H, W, C) -> (B, classes)
     pub(crate) fn forward(&self, map: &Tensor) -> Result<Tensor> {
         self.conv_head.forward(&self.conv_norm.forward(&hemf_kernels::pixel_mean(map)?)?)
+    }
+}
+
+impl Pack for Head {
+    fn pack(&mut self) -> Result<()> {
+        self.conv_head.pack()
     }
 }
 
