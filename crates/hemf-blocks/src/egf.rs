@@ -38,8 +38,9 @@ impl Egf {
         let (rotary, decay) = (self.positions.rotary(height, width)?, self.positions.decay()?);
         let mut x = x.clone();
         for (retention, fc) in &self.layers {
-            x = self.norm1.forward(&retention.forward_then(&x, &rotary, &decay, Epilogue::residual(&x))?)?;
-            x = self.norm2.forward(&fc.forward_then(&x, Epilogue::residual(&x))?)?;
+            let (norm1, norm2) = (self.norm1.epilogue(), self.norm2.epilogue());
+            x = retention.forward_then(&x, &rotary, &decay, Epilogue { norm: norm1, ..Epilogue::residual(&x) })?;
+            x = fc.forward_then(&x, Epilogue { norm: norm2, ..Epilogue::residual(&x) })?;
         }
         Ok(x)
     }

@@ -29,8 +29,7 @@ impl Elf {
 
     /// (B, H, W, C) -> (B, H, W, C)
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let y = self.conv.forward(x)?;
-        let y = self.norm.forward(&y)?;
+        let y = self.conv.forward_then(x, Epilogue { norm: self.norm.epilogue(), ..Epilogue::default() })?;
         let y = self.dwconv.forward(&y)?;
         self.drop_path.join(x, mode, |epilogue| {
             self.pwconv.forward_then(&y, Epilogue { activation: Some(Activation::Gelu), ..epilogue })

@@ -31,11 +31,15 @@ impl Irmlp {
     /// (B, H, W, n) -> (B, H, W, C)
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let gelu = Some(Activation::Gelu);
-        let mut r = self.conv1.forward_then(x, Epilogue { activation: gelu, residual: Some(x) }, mode)?;
+        let mut r = self.conv1.forward_then(
+            x,
+            Epilogue { activation: gelu, residual: Some(x), ..Epilogue::default() },
+            mode,
+        )?;
         if let Some(bn1) = &self.bn1 {
             r = bn1.forward(&r, mode)?;
         }
-        let y = self.conv2.forward_then(&r, Epilogue { activation: gelu, residual: None }, mode)?;
+        let y = self.conv2.forward_then(&r, Epilogue { activation: gelu, ..Epilogue::default() }, mode)?;
         self.conv3.forward(&y, mode)
     }
 }

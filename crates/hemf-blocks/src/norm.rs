@@ -1,7 +1,7 @@
 use crate::Mode;
 use candle_core::{DType, Result, Tensor, Var, bail};
 use candle_nn::{Init, VarBuilder};
-use hemf_kernels::ChannelStats;
+use hemf_kernels::{ChannelStats, Norm};
 
 /// Layer norm over the channels of each pixel: *weight* and *bias* (C).
 #[derive(Clone, Debug)]
@@ -26,6 +26,11 @@ impl LayerNorm {
         let weight = vb.get_with_hints(channels, "weight", Init::Const(1.0))?;
         let bias = vb.get_with_hints(channels, "bias", Init::Const(0.0))?;
         Ok(Self { weight, bias, eps })
+    }
+
+    /// To be the end of a product's epilogue.
+    pub(crate) fn epilogue(&self) -> Option<Norm<'_>> {
+        Some(Norm { weight: &self.weight, bias: &self.bias, eps: self.eps })
     }
 
     /// (..., C) -> (..., C)

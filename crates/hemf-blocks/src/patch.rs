@@ -3,6 +3,7 @@ use crate::pack::pack;
 use crate::weights::{Conv2d, Initial};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
+use hemf_kernels::Epilogue;
 
 /// Where a branch begins: Conv 4x4 stride 4 with bias (*0*), then layer norm (*1*).
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ impl Stem {
 
     /// (B, H, W, I) -> (B, H/4, W/4, C)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.norm.forward(&self.conv.forward(x)?)
+        self.conv.forward_then(x, Epilogue { norm: self.norm.epilogue(), ..Epilogue::default() })
     }
 }
 

@@ -34,11 +34,15 @@ impl Sirmlp {
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let s = self.conv_s.forward(x, mode)?;
         let gelu = Some(Activation::Gelu);
-        let mut r = self.conv1.forward_then(&s, Epilogue { activation: gelu, residual: Some(&s) }, mode)?;
+        let mut r = self.conv1.forward_then(
+            &s,
+            Epilogue { activation: gelu, residual: Some(&s), ..Epilogue::default() },
+            mode,
+        )?;
         if let Some(bn1) = &self.bn1 {
             r = bn1.forward(&r, mode)?;
         }
-        let y = self.conv2.forward_then(&r, Epilogue { activation: gelu, residual: None }, mode)?;
+        let y = self.conv2.forward_then(&r, Epilogue { activation: gelu, ..Epilogue::default() }, mode)?;
         self.conv3.forward(&y, mode)
     }
 }

@@ -41,7 +41,7 @@ impl WindowBlock {
         let misread = x.contiguous()?.reshape((batch, channels, height, width))?.permute((0, 2, 3, 1))?;
         let y = self.ln.forward(&self.conv.forward(&misread.contiguous()?)?)?;
         let y = y.permute((0, 3, 1, 2))?.contiguous()?.reshape((batch, height, width, channels))?;
-        let epilogue = Epilogue { activation: Some(Activation::Gelu), residual: Some(x) };
+        let epilogue = Epilogue { activation: Some(Activation::Gelu), residual: Some(x), ..Epilogue::default() };
         self.fc1.forward_then(&self.attn.forward(&y)?, epilogue)
     }
 }

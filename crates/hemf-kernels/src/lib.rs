@@ -64,7 +64,7 @@ pub use external_attention::external_attention;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use memory::Recycling;
-pub use packed::{Epilogue, PackedConv2d, PackedLinear};
+pub use packed::{Epilogue, Norm, PackedConv2d, PackedLinear};
 pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max};
 pub use rotary::{RotaryTable, rotary};
 pub use scale::scale;

@@ -7,28 +7,42 @@ use crate::host::{host, native, tensor};
 use crate::matmul::{Mat, Packed, Start, matmul_packed};
 use crate::parallel;
 use candle_core::{Result, Tensor, bail};
+use std::sync::OnceLock;
 
 /// What is done to a part of a row of a result: its row, its first column, its values.
 pub(crate) type Finish<'a> = &'a (dyn Fn(usize, usize, &mut [f32]) + Sync);
 
-/// What follows a product: `y = residual + activation(z)`.
+/// What follows a product: `y = norm(residual + activation(z))`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Epilogue<'a> {
     /// Applied to each value first.
     pub activation: Option<Activation>,
     /// Added then; of the result's shape.
     pub residual: Option<&'a Tensor>,
+    /// A layer norm at last.
+    pub norm: Option<Norm<'a>>,
+}
+
+/// A layer norm over the channels: see [`crate::layer_norm`].
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// (C)
+    pub weight: &'a Tensor,
+    /// (C)
+    pub bias: &'a Tensor,
+    /// Added to the variance.
+    pub eps: f64,
 }
 
 impl<'a> Epilogue<'a> {
     /// An activation alone.
     pub fn activation(activation: Activation) -> Self {
-        Self { activation: Some(activation), residual: None }
+        Self { activation: Some(activation), ..Self::default() }
     }
 
     /// A residual alone.
     pub fn residual(residual: &'a Tensor) -> Self {
-        Self { activation: None, residual: Some(residual) }
+        Self { residual: Some(residual), ..Self::default() }
     }
 
     /// The same as operations of their own, each with its gradient.
@@ -37,30 +51,45 @@ impl<'a> Epilogue<'a> {
             Some(activation) => crate::activate(z, activation)?,
             None => z.clone(),
         };
-        match self.residual {
-            Some(residual) => crate::add(residual, &y),
+        let y = match self.residual {
+            Some(residual) => crate::add(residual, &y)?,
+            None => y,
+        };
+        match self.norm {
+            Some(Norm { weight, bias, eps }) => crate::layer_norm(&y, weight, bias, eps),
             None => Ok(y),
         }
     }
 
-    /// Runs a product, which hands what it has finished on.
+    /// Runs a product, which hands on what it has finished; whole rows only where there is a norm.
     fn around<R>(&self, shape: &[usize], product: impl FnOnce(Finish) -> R) -> Result<R> {
         let width = shape.last().copied().unwrap_or(1);
-        let activate = |values: &mut [f32]| {
+        let residual = match self.residual {
+            Some(residual) if residual.dims() != shape => {
+                bail!("a residual of shape {:?} does not go with a result of shape {shape:?}", residual.dims())
+            }
+            residual => residual.map(Tensor::contiguous).transpose()?,
+        };
+        let residual = residual.as_ref().map(host).transpose()?;
+        let residual: Option<&[f32]> = residual.as_deref();
+        let norm = match self.norm {
+            Some(Norm { weight, bias, .. }) if weight.dims() != [width] || bias.dims() != [width] => {
+                bail!("a norm of weight {:?} and bias {:?} for {width} channels", weight.dims(), bias.dims())
+            }
+            Some(Norm { weight, bias, eps }) => Some((host(weight)?, host(bias)?, eps as f32)),
+            None => None,
+        };
+        let norm: Option<(&[f32], &[f32], f32)> = norm.as_ref().map(|(weight, bias, eps)| (&**weight, &**bias, *eps));
+        Ok(product(&|row, column, values| {
             if let Some(activation) = self.activation {
                 activation.apply(values);
             }
-        };
-        let Some(residual) = self.residual else { return Ok(product(&|_, _, values| activate(values))) };
-        if residual.dims() != shape {
-            bail!("a residual of shape {:?} does not go with a result of shape {shape:?}", residual.dims());
-        }
-        let residual = residual.contiguous()?;
-        let residual = host(&residual)?;
-        let residual: &[f32] = &residual;
-        Ok(product(&|row, column, values| {
-            activate(values);
-            crate::elementwise::accumulate(values, &residual[row * width + column..][..values.len()]);
+            if let Some(residual) = residual {
+                crate::elementwise::accumulate(values, &residual[row * width + column..][..values.len()]);
+            }
+            if let Some((weight, bias, eps)) = norm {
+                crate::layer_norm::normalise_in_place(values, weight, bias, eps);
+            }
         }))
     }
 }
@@ -103,7 +132,8 @@ impl PackedLinear {
         let rows = x.len() / self.inputs;
         let mut y = parallel::unwritten(rows * self.outputs);
         let (x, start) = (Mat::new(&x, rows, self.inputs), Start::bias(self.bias.as_deref()));
-        epilogue.around(&shape, |finish| matmul_packed(x, self.weight.panels(), &mut y, start, finish))?;
+        let whole = epilogue.norm.is_some();
+        epilogue.around(&shape, |finish| matmul_packed(x, self.weight.panels(), &mut y, start, whole, finish))?;
         tensor(y, shape)
     }
 }
@@ -111,50 +141,42 @@ impl PackedLinear {
 /// A convolution whose weight is packed.
 #[derive(Clone, Debug)]
 pub struct PackedConv2d {
-    weight: Weight,
+    weight: Tensor,
+    /// For the direct form and for Winograd's, each from its first use on: which one is used depends on the map.
+    direct: OnceLock<Packed>,
+    filters: OnceLock<winograd::Filters>,
     bias: Option<Vec<f32>>,
-    shape: (usize, usize, usize, usize),
     stride: usize,
     padding: usize,
 }
 
-#[derive(Clone, Debug)]
-enum Weight {
-    Direct(Packed),
-    Winograd(winograd::Filters),
-}
-
 impl PackedConv2d {
     /// `weight` (O, I, k, k), `bias` (O); `None` where these have no kernel here (another type or device).
-    ///
-    /// Whether Winograd's algorithm is used is decided here (see [`crate::winograd`]).
     pub fn new(weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: usize) -> Result<Option<Self>> {
         if !native(weight) {
             return Ok(None);
         }
-        let shape = weight.dims4()?;
-        // Of a map as large as the kernel: what the weight's arrangement depends on is the same for all maps.
-        let geometry = Geometry::new((1, shape.2, shape.3, shape.1), shape, stride, padding)?;
-        let weight = weight.contiguous()?;
-        let weight = host(&weight)?;
-        let weight = match geometry.by_winograd() {
-            true => Weight::Winograd(winograd::Filters::new(&weight, &geometry)),
-            false => Weight::Direct(direct::packed(&weight, &geometry)),
-        };
-        Ok(Some(Self { weight, bias: values(bias)?, shape, stride, padding }))
+        let (weight, bias) = (weight.detach().contiguous()?, values(bias)?);
+        Ok(Some(Self { weight, direct: OnceLock::new(), filters: OnceLock::new(), bias, stride, padding }))
     }
 
     /// `x` (B, H, W, I) -> (B, (H + 2p - k)/s + 1, (W + 2p - k)/s + 1, O)
     ///
     /// Fails when the channels differ, the padded map is smaller than the kernel, or `x` is of another type or device.
     pub fn forward(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
-        let geometry = Geometry::new(x.dims4()?, self.shape, self.stride, self.padding)?;
+        let geometry = Geometry::new(x.dims4()?, self.weight.dims4()?, self.stride, self.padding)?;
         let x = x.contiguous()?;
-        let (x, bias) = (host(&x)?, self.bias.as_deref());
+        let (x, weight, bias) = (host(&x)?, host(&self.weight)?, self.bias.as_deref());
         let (b, h, w, c) = geometry.out_shape();
-        let y = epilogue.around(&[b, h, w, c], |finish| match &self.weight {
-            Weight::Direct(packed) => direct::forward(&geometry, &x, packed, bias, finish),
-            Weight::Winograd(filters) => winograd::forward(&geometry, &x, filters, bias, finish),
+        let y = epilogue.around(&[b, h, w, c], |finish| match geometry.by_winograd(winograd::Weights::Kept) {
+            true => {
+                let filters = self.filters.get_or_init(|| winograd::Filters::new(&weight, &geometry));
+                winograd::forward(&geometry, &x, filters, bias, finish)
+            }
+            false => {
+                let packed = self.direct.get_or_init(|| direct::packed(&weight, &geometry));
+                direct::forward(&geometry, &x, packed, bias, finish)
+            }
         })?;
         tensor(y, geometry.out_shape())
     }
@@ -187,10 +209,12 @@ mod tests {
             ] {
                 let packed = PackedLinear::new(&weight, bias.as_ref()).unwrap().unwrap();
                 let z = crate::linear(&x, &weight, bias.as_ref()).unwrap();
+                let (scale, shift) = (random(&[outputs], 5), random(&[outputs], 6));
+                let norm = Norm { weight: &scale, bias: &shift, eps: 1e-2 };
                 for epilogue in [
                     Epilogue::default(),
                     Epilogue::activation(Activation::Gelu),
-                    Epilogue { activation: Some(Activation::Relu), residual: Some(&residual) },
+                    Epilogue { activation: Some(Activation::Relu), residual: Some(&residual), norm: Some(norm) },
                 ] {
                     close(&packed.forward(&x, epilogue).unwrap(), &epilogue.apply(&z).unwrap());
                 }
@@ -211,8 +235,10 @@ mod tests {
             let packed = PackedConv2d::new(&weight, Some(&bias), stride, padding).unwrap().unwrap();
             let z = crate::conv2d(&x, &weight, Some(&bias), stride, padding).unwrap();
             let residual = random(z.dims(), 4);
+            let (scale, shift) = (random(&[outputs], 5), random(&[outputs], 6));
+            let norm = Norm { weight: &scale, bias: &shift, eps: 1e-2 };
             for epilogue in
-                [Epilogue::default(), Epilogue { activation: Some(Activation::Gelu), residual: Some(&residual) }]
+                [Epilogue::default(), Epilogue { activation: Some(Activation::Gelu), residual: Some(&residual), norm: Some(norm) }]
             {
                 close(&packed.forward(&x, epilogue).unwrap(), &epilogue.apply(&z).unwrap());
             }

@@ -1,31 +1,78 @@
 //! The softmax of an attention whose scores are held transposed, one row per j: it runs over j, so that it is element by
 //! element along the rows, and needs no sum across a vector.
 
+use crate::math;
 use crate::simd::multiversion;
 
+/// Turns each column of `n` columns into its softmax.
+pub(crate) fn softmax_of_columns(scores: &mut [f32], n: usize) {
+    let mut inverse = vec![0.0; n];
+    exponentials_of_columns(scores, 0.0, &mut inverse);
+    scale_columns(scores, &inverse);
+}
+
 multiversion! {
-    /// Turns each column of `n` columns into its softmax.
-    pub(crate) fn softmax_of_columns(scores: &mut [f32], n: usize) {
-        let (mut largest, mut sum) = (vec![f32::NEG_INFINITY; n], vec![0f32; n]);
-        for row in scores.chunks_exact(n) {
-            for (s, m) in row.iter().zip(&mut largest) {
-                *m = m.max(*s);
+    /// Multiplies each column by its factor.
+    pub(crate) fn scale_columns(values: &mut [f32], factors: &[f32]) {
+        for row in values.chunks_exact_mut(factors.len()) {
+            for (v, factor) in row.iter_mut().zip(factors) {
+                *v *= factor;
             }
         }
-        for row in scores.chunks_exact_mut(n) {
-            for ((s, m), sum) in row.iter_mut().zip(&largest).zip(&mut sum) {
-                *s = crate::math::exp(*s - m);
-                *sum += *s;
-            }
+    }
+}
+
+multiversion! {
+    /// Adds `decay` times the distance |i - j| to the scores of row j and column i, and turns each column into its
+    /// exponentials below its largest value; `inverse`, one for each column, is what makes them a softmax.
+    pub(crate) fn exponentials_of_columns(scores: &mut [f32], decay: f32, inverse: &mut [f32]) {
+        // Some columns at a time, so that what is kept for each stays in registers.
+        let n = inverse.len();
+        let mut column = 0;
+        while column + 16 <= n {
+            strip::<16, FUSED>(scores, n, column, decay, inverse);
+            column += 16;
         }
-        for sum in sum.iter_mut() {
-            *sum = 1.0 / *sum;
+        while column + 4 <= n {
+            strip::<4, FUSED>(scores, n, column, decay, inverse);
+            column += 4;
         }
-        for row in scores.chunks_exact_mut(n) {
-            for (s, inverse) in row.iter_mut().zip(&sum) {
-                *s *= inverse;
-            }
+        while column < n {
+            strip::<1, FUSED>(scores, n, column, decay, inverse);
+            column += 1;
         }
+    }
+}
+
+/// [`exponentials_of_columns`] for W columns.
+#[inline(always)]
+fn strip<const W: usize, const FUSED: bool>(
+    scores: &mut [f32],
+    n: usize,
+    column: usize,
+    decay: f32,
+    inverse: &mut [f32],
+) {
+    let rows = scores.len() / n;
+    let mut largest = [f32::NEG_INFINITY; W];
+    for j in 0..rows {
+        let row: &mut [f32; W] = (&mut scores[j * n + column..][..W]).try_into().expect("W values");
+        for i in 0..W {
+            let distance = (column as i32 + i as i32 - j as i32).abs() as f32;
+            row[i] = math::mul_add::<FUSED>(decay, distance, row[i]);
+            largest[i] = if row[i] > largest[i] { row[i] } else { largest[i] };
+        }
+    }
+    let mut sum = [0f32; W];
+    for j in 0..rows {
+        let row: &mut [f32; W] = (&mut scores[j * n + column..][..W]).try_into().expect("W values");
+        for i in 0..W {
+            row[i] = math::exp::<FUSED>(row[i] - largest[i]);
+            sum[i] += row[i];
+        }
+    }
+    for i in 0..W {
+        inverse[column + i] = 1.0 / sum[i];
     }
 }
 

@@ -5,8 +5,7 @@
 use super::Axis;
 use crate::matmul::{Mat, Start, matmul_here};
 use crate::parallel::{self, Scattered};
-use crate::simd::multiversion;
-use crate::softmax::{softmax_gradient_of_columns, softmax_of_columns};
+use crate::softmax::{exponentials_of_columns, scale_columns, softmax_gradient_of_columns};
 use rayon::prelude::*;
 
 /// Where the lines of a map lie in memory.
@@ -60,11 +59,19 @@ pub(super) fn forward(q: &[f32], k: &[f32], v: &[f32], decay: &[f32], lines: Lin
     let target = Scattered::new(&mut out);
     lines.for_each(|start| {
         let (mut weights, mut product) = (vec![0.0; n * n], vec![0.0; n * d]);
+        let mut inverse = vec![0.0; n];
         for (head, &decay) in decay.iter().enumerate() {
             let at = start + head * d;
             let [q, k, v] = [q, k, v].map(|map| lines.head(map, at, d));
-            attend(q, k, decay, n, &mut weights);
+            matmul_here(k, q.t(), &mut weights, Start::Zero);
+            exponentials_of_columns(&mut weights, decay, &mut inverse);
             matmul_here(Mat::new(&weights, n, n).t(), v, &mut product, Start::Zero);
+            // Dividing the product rather than the weights: d values for each pixel, not n.
+            for (pixel, inverse) in product.chunks_exact_mut(d).zip(&inverse) {
+                for value in pixel {
+                    *value *= inverse;
+                }
+            }
             lines.put(&target, at, d, &product);
         }
     });
@@ -97,18 +104,8 @@ pub(super) fn backward(q: &[f32], k: &[f32], v: &[f32], g: &[f32], decay: &[f32]
 
 /// The attention of one line and head, transposed.
 fn attend(q: Mat, k: Mat, decay: f32, n: usize, weights: &mut [f32]) {
+    let mut inverse = vec![0.0; n];
     matmul_here(k, q.t(), weights, Start::Zero);
-    add_decay(weights, n, decay);
-    softmax_of_columns(weights, n);
-}
-
-multiversion! {
-    /// Adds the decay to the transposed scores, a row per j.
-    fn add_decay(scores: &mut [f32], n: usize, decay: f32) {
-        for (j, row) in scores.chunks_exact_mut(n).enumerate() {
-            for (i, s) in row.iter_mut().enumerate() {
-                *s += decay * (i as i32 - j as i32).abs() as f32;
-            }
-        }
-    }
+    exponentials_of_columns(weights, decay, &mut inverse);
+    scale_columns(weights, &inverse);
 }

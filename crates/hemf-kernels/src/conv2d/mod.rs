@@ -25,6 +25,7 @@ use crate::linear::{check_bias, sum_rows};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 pub(crate) use direct::Geometry;
 use std::sync::atomic::{AtomicBool, Ordering};
+use winograd::Weights;
 
 /// `x` (B, H, W, I), `weight` (O, I, k, k), `bias` (O) -> (B, (H + 2p - k)/s + 1, (W + 2p - k)/s + 1, O).
 ///
@@ -74,16 +75,8 @@ pub fn winograd(on: bool) {
 }
 
 impl Geometry {
-    pub(crate) fn by_winograd(&self) -> bool {
-        WINOGRAD.load(Ordering::Relaxed) && winograd::suits(self)
-    }
-}
-
-impl Geometry {
-    /// Whether there are pixels enough to pay for the transformation of the filters: one filter's costs what the direct
-    /// form loses on some 640 pixels.
-    fn pays_for_filters(&self) -> bool {
-        self.batch * self.height * self.width >= 640
+    pub(crate) fn by_winograd(&self, weights: winograd::Weights) -> bool {
+        WINOGRAD.load(Ordering::Relaxed) && winograd::suits(self, weights)
     }
 }
 
@@ -92,7 +85,7 @@ struct Conv2d(Geometry);
 impl Conv2d {
     fn forward(&self, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
         let g = &self.0;
-        let y = match g.by_winograd() && g.pays_for_filters() {
+        let y = match g.by_winograd(Weights::New) {
             true => winograd::forward(g, x, &winograd::Filters::new(w, g), b, &|_, _, _| ()),
             false => direct::forward(g, x, &direct::packed(w, g), b, &|_, _, _| ()),
         };
@@ -104,9 +97,8 @@ impl Conv2d {
         let g = g.contiguous()?;
         let (xs, ws, gs) = (host(x)?, host(w)?, host(&g)?);
         let geometry = &self.0;
-        let by_winograd = geometry.by_winograd();
         let dx = x.track_op().then(|| {
-            let dx = match by_winograd && geometry.pays_for_filters() {
+            let dx = match geometry.by_winograd(Weights::New) {
                 true => winograd::forward(
                     &geometry.turned(),
                     &gs,
@@ -119,7 +111,7 @@ impl Conv2d {
             tensor(dx, x.shape())
         });
         let dw = w.track_op().then(|| {
-            let dw = match by_winograd {
+            let dw = match geometry.by_winograd(Weights::None) {
                 true => winograd::backward_weight(geometry, &gs, &xs),
                 false => direct::backward_weight(geometry, &gs, &xs),
             };

@@ -19,11 +19,30 @@ use std::ops::Range;
 /// Channels come in whole vectors of any instruction set.
 const CHANNELS: usize = 16;
 
-/// Whether the tiles can do this convolution, and whether that pays: at few channels the transforms cost more than they save.
-pub(super) fn suits(g: &Geometry) -> bool {
+/// What a convolution asks for besides products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weights {
+    /// Nothing: the gradient of the weight.
+    None,
+    /// Filters that were transformed before, and are four times as large as the weight.
+    Kept,
+    /// Filters that are transformed for this convolution alone.
+    New,
+}
+
+/// Whether the tiles can do this convolution, and whether that pays: at few channels the transforms cost more than they
+/// save, and at few pixels reading, or making, the transformed filters does. (Measured at 96 to 768 channels on 7x7 to
+/// 56x56 pixels.)
+pub(super) fn suits(g: &Geometry, weights: Weights) -> bool {
     const LEAST: usize = 48;
     let channels = |n: usize| n % CHANNELS == 0 && n >= LEAST;
-    g.k == 3 && g.stride == 1 && g.padding == 1 && channels(g.inputs) && channels(g.outputs)
+    let pixels = match weights {
+        Weights::None => 0,
+        Weights::Kept => 320,
+        Weights::New => 640,
+    };
+    let large = g.batch * g.height * g.width >= pixels;
+    g.k == 3 && g.stride == 1 && g.padding == 1 && channels(g.inputs) && channels(g.outputs) && large
 }
 
 /// The tiles of a map.

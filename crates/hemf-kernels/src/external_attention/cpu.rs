@@ -93,7 +93,7 @@ multiversion! {
             let mut part = vec![0f32; slots];
             for row in block.chunks_exact_mut(slots) {
                 for ((s, m), part) in row.iter_mut().zip(&largest).zip(&mut part) {
-                    *s = crate::math::exp(*s - m);
+                    *s = crate::math::exp::<FUSED>(*s - m);
                     *part += *s;
                 }
             }

@@ -57,6 +57,18 @@ multiversion! {
     }
 }
 
+multiversion! {
+    /// Rows of the weight's length, in place.
+    pub(crate) fn normalise_in_place(rows: &mut [f32], w: &[f32], b: &[f32], eps: f32) {
+        for row in rows.chunks_exact_mut(w.len()) {
+            let (mean, rstd) = statistics(row, eps);
+            for ((y, w), b) in row.iter_mut().zip(w).zip(b) {
+                *y = (*y - mean) * rstd * w + b;
+            }
+        }
+    }
+}
+
 pub(super) fn backward_input(x: &[f32], w: &[f32], g: &[f32], eps: f32) -> Vec<f32> {
     let width = w.len();
     let mut dx = parallel::unwritten(x.len());

@@ -11,6 +11,8 @@ mod cpu;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cpu::normalise_in_place;
+
 use crate::host::{self, host, native, tensor};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 

@@ -4,7 +4,7 @@
 use super::{PANEL, Start};
 use crate::simd::{Vector, vectorised};
 
-/// Columns of the product that the registers hold at once, in vectors.
+/// Columns of the product that the registers hold at once, in vectors: one where that is enough.
 const ACROSS: usize = 2;
 
 /// A view of the left matrix, from its first value that is needed.
@@ -60,9 +60,11 @@ vectorised! {
                     let right = Right { at: right.at.add(column), ..right };
                     let out = Out { at: out.at.add(row * out.row + column), ..out };
                     let start = start.map(|bias| bias.add(column));
-                    match left.step {
-                        1 => strip_of::<V, false>(height, k, width, left, right, out, start),
-                        _ => strip_of::<V, true>(height, k, width, left, right, out, start),
+                    match (left.step == 1, width <= V::LANES) {
+                        (true, false) => strip_of::<V, false, ACROSS>(height, k, width, left, right, out, start),
+                        (false, false) => strip_of::<V, true, ACROSS>(height, k, width, left, right, out, start),
+                        (true, true) => strip_of::<V, false, 1>(height, k, width, left, right, out, start),
+                        (false, true) => strip_of::<V, true, 1>(height, k, width, left, right, out, start),
                     }
                 }
                 column += width;
@@ -74,7 +76,7 @@ vectorised! {
 
 /// [`registers`] for a height that is known when the program runs.
 #[inline(always)]
-unsafe fn strip_of<V: Vector, const TURNED: bool>(
+unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(
     height: usize,
     k: usize,
     cols: usize,
@@ -87,7 +89,7 @@ unsafe fn strip_of<V: Vector, const TURNED: bool>(
         ($($n:literal)*) => {
             match height {
                 // SAFETY: the caller's promises.
-                $($n => unsafe { registers::<V, TURNED, $n>(k, cols, left, right, out, start) },)*
+                $($n => unsafe { registers::<V, TURNED, A, $n>(k, cols, left, right, out, start) },)*
                 _ => unreachable!("strips have 1 to 12 rows"),
             }
         };
@@ -95,9 +97,9 @@ unsafe fn strip_of<V: Vector, const TURNED: bool>(
     if V::LANES == 16 { heights!(1 2 3 4 5 6 7 8 9 10 11 12) } else { heights!(1 2 3 4 5 6) }
 }
 
-/// R rows times up to `ACROSS` vectors of columns. `TURNED`: the left matrix lies with its rows side by side.
+/// R rows times up to A vectors of columns. `TURNED`: the left matrix lies with its rows side by side.
 #[inline(always)]
-unsafe fn registers<V: Vector, const TURNED: bool, const R: usize>(
+unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usize>(
     k: usize,
     cols: usize,
     left: Left,
@@ -106,28 +108,27 @@ unsafe fn registers<V: Vector, const TURNED: bool, const R: usize>(
     start: Start<*const f32>,
 ) {
     const WIDEST: usize = 32; // ACROSS of the widest vector
-    let whole = cols == ACROSS * V::LANES;
+    let whole = cols == A * V::LANES;
     // SAFETY: the caller's promises; a part of a row goes through `edge`, which is wide enough for any vector.
     unsafe {
-        let read = |at: *const f32| -> [V; ACROSS] {
+        let mut sums = [[V::splat(0.0); A]; R];
+        for r in 0..R {
+            let from = match start {
+                Start::Zero => break,
+                Start::Bias(bias) => bias,
+                Start::Sum => out.at.add(r * out.row).cast_const(),
+            };
             let mut edge = [0f32; WIDEST];
             let from = if whole {
-                at
+                from
             } else {
-                std::ptr::copy_nonoverlapping(at, edge.as_mut_ptr(), cols);
+                std::ptr::copy_nonoverlapping(from, edge.as_mut_ptr(), cols);
                 edge.as_ptr()
             };
-            [V::load(from), V::load(from.add(V::LANES))]
-        };
-        let mut sums = match start {
-            Start::Zero => [[V::splat(0.0); ACROSS]; R],
-            Start::Bias(bias) => [read(bias); R],
-            Start::Sum => {
-                let mut sums = [[V::splat(0.0); ACROSS]; R];
-                (0..R).for_each(|r| sums[r] = read(out.at.add(r * out.row)));
-                sums
+            for v in 0..A {
+                sums[r][v] = V::load(from.add(v * V::LANES));
             }
-        };
+        }
         // Every third row has a pointer of its own, so that the others are reached by scaled offsets from it.
         let mut thirds: [*const f32; 4] = [left.at; 4];
         if !TURNED {
@@ -135,7 +136,10 @@ unsafe fn registers<V: Vector, const TURNED: bool, const R: usize>(
         }
         let mut panel = right.at;
         for p in 0..k {
-            let b = [V::load(panel), V::load(panel.add(V::LANES))];
+            let mut b = [V::splat(0.0); A];
+            for v in 0..A {
+                b[v] = V::load(panel.add(v * V::LANES));
+            }
             panel = panel.add(right.step);
             for r in 0..R {
                 let value = match TURNED {
@@ -143,18 +147,19 @@ unsafe fn registers<V: Vector, const TURNED: bool, const R: usize>(
                     false => *thirds[r / 3].add(r % 3 * left.row + p),
                 };
                 let a = V::splat(value);
-                sums[r] = [a.mul_add(b[0], sums[r][0]), a.mul_add(b[1], sums[r][1])];
+                for v in 0..A {
+                    sums[r][v] = a.mul_add(b[v], sums[r][v]);
+                }
             }
         }
         for (r, sums) in sums.iter().enumerate() {
             let at = out.at.add(r * out.row);
-            if whole {
-                sums[0].store(at);
-                sums[1].store(at.add(V::LANES));
-            } else {
-                let mut edge = [0f32; WIDEST];
-                sums[0].store(edge.as_mut_ptr());
-                sums[1].store(edge.as_mut_ptr().add(V::LANES));
+            let mut edge = [0f32; WIDEST];
+            let to = if whole { at } else { edge.as_mut_ptr() };
+            for v in 0..A {
+                sums[v].store(to.add(v * V::LANES));
+            }
+            if !whole {
                 std::ptr::copy_nonoverlapping(edge.as_ptr(), at, cols);
             }
         }

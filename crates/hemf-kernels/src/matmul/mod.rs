@@ -130,15 +130,21 @@ pub(crate) fn matmul(a: Mat, b: Mat, out: &mut [f32], start: Start<&[f32]>) {
 }
 
 /// The same with a right-hand matrix that was packed beforehand. What is finished of the output is handed to `finish`
-/// while it is in the cache: a part of a row, with its row and the column it begins at.
+/// while it is in the cache: a part of a row, or where asked a `whole` one, with its row and the column it begins at.
 pub(crate) fn matmul_packed(
     a: Mat,
     b: Panels,
     out: &mut [f32],
     start: Start<&[f32]>,
+    whole: bool,
     finish: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) {
-    tiles(a, b, out, start, finish);
+    let mut size = tile_size(a.rows, b.size().1.div_ceil(PANEL), a.cols);
+    if whole {
+        // Rows alone are cut, and finer: whole rows of fewer tiles would leave threads idle.
+        size = (size.0.min(a.rows.div_ceil(8).next_multiple_of(6)), b.size().1.div_ceil(PANEL));
+    }
+    tiles(a, b, out, start, size, finish);
 }
 
 /// The same as [`matmul`] on the calling thread, for use inside a task.
@@ -171,9 +177,11 @@ fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
     const ROWS: usize = 96;
     let (m, k, n) = (a.rows, a.cols, b.size().1);
     let parts = (ENOUGH / m.div_ceil(ROWS).max(1)).min(k / (4 * DEPTH)).max(1);
-    let Panels::Plain(plain) = b else { return tiles(a, b, out, start, |_, _, _| ()) };
+    let Panels::Plain(plain) = b else {
+        return tiles(a, b, out, start, tile_size(m, n.div_ceil(PANEL), k), |_, _, _| ());
+    };
     if parts == 1 || m * n == 0 {
-        return tiles(a, b, out, start, |_, _, _| ());
+        return tiles(a, b, out, start, tile_size(m, n.div_ceil(PANEL), k), |_, _, _| ());
     }
     check(&a, &b, out);
     let depth = k.div_ceil(parts).next_multiple_of(DEPTH);
@@ -182,7 +190,8 @@ fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
         .map(|part| {
             let range = part * depth..((part + 1) * depth).min(k);
             let mut sum = parallel::unwritten(m * n);
-            tiles(a.cols(range.clone()), Panels::Plain(plain.rows(range)), &mut sum, Start::Zero, |_, _, _| ());
+            let (a, b) = (a.cols(range.clone()), Panels::Plain(plain.rows(range)));
+            tiles(a, b, &mut sum, Start::Zero, tile_size(m, n.div_ceil(PANEL), a.cols), |_, _, _| ());
             sum
         })
         .collect();
@@ -201,12 +210,18 @@ fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
     });
 }
 
-/// The tiles of a product, in parallel.
-fn tiles(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>, finish: impl Fn(usize, usize, &mut [f32]) + Sync) {
+/// The tiles of a product, of so many rows and panels, in parallel.
+fn tiles(
+    a: Mat,
+    b: Panels,
+    out: &mut [f32],
+    start: Start<&[f32]>,
+    (rows, across): (usize, usize),
+    finish: impl Fn(usize, usize, &mut [f32]) + Sync,
+) {
     check(&a, &b, out);
-    let (k, n) = b.size();
+    let n = b.size().1;
     let panels = n.div_ceil(PANEL);
-    let (rows, across) = tile_size(a.rows, panels, k);
     let target = Scattered::new(out);
     let columns = panels.div_ceil(across.max(1));
     let task = |i: usize| {
@@ -235,7 +250,11 @@ fn tile_size(m: usize, panels: usize, k: usize) -> (usize, usize) {
     if m * panels * PANEL * k <= SMALL {
         return (m, panels);
     }
-    let rows = m.div_ceil(ENOUGH).next_multiple_of(12).clamp(ROWS.start, ROWS.end);
+    // Where the right-hand matrix is the larger one, it should be read but once.
+    let rows = match m <= ROWS.end && panels >= ENOUGH {
+        true => m,
+        false => m.div_ceil(ENOUGH).next_multiple_of(12).clamp(ROWS.start, ROWS.end),
+    };
     let columns = ENOUGH.div_ceil(m.div_ceil(rows).max(1)).min(panels).max(1);
     (rows, panels.div_ceil(columns))
 }

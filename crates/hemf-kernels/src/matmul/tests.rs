@@ -48,7 +48,7 @@ fn matches_the_plain_product_for_all_shapes_views_and_levels() {
                 matmul(a, b, &mut out, Start::Bias(&bias));
                 close(&out, 1.0, &bias);
                 let packed = Packed::new(b);
-                matmul_packed(a, packed.panels(), &mut out, Start::Zero, |_, column, values| {
+                matmul_packed(a, packed.panels(), &mut out, Start::Zero, false, |_, column, values| {
                     values.iter_mut().zip(&bias[column..]).for_each(|(v, b)| *v += b);
                 });
                 close(&out, 1.0, &bias);
@@ -115,7 +115,7 @@ fn speed() {
             (
                 "packed",
                 &mut (|out: &mut [f32]| {
-                    matmul_packed(Mat::new(&a, m, k), packed.panels(), out, Start::Zero, |_, _, _| ())
+                    matmul_packed(Mat::new(&a, m, k), packed.panels(), out, Start::Zero, false, |_, _, _| ())
                 }) as &mut dyn FnMut(&mut [f32]),
             ),
             ("x W'", &mut |out| matmul(Mat::new(&a, m, k), Mat::new(&b, n, k).t(), out, Start::Zero)),

@@ -1,8 +1,9 @@
 //! One body, compiled for each instruction set, chosen when the program runs.
 //!
-//! There are two ways to write a kernel. [`multiversion!`] takes plain loops without `mul_add`: every level computes the
-//! same bits, and the levels differ in how many lanes the compiler may use. [`vectorised!`] takes a body over a
-//! [`Vector`]: for products and transforms, where registers are planned by hand. Tests force each level.
+//! There are two ways to write a kernel. [`multiversion!`] takes plain loops, which the compiler turns into vectors as wide
+//! as the level has them. [`vectorised!`] takes a body over a [`Vector`]: for products and transforms, where registers are
+//! planned by hand. Levels with a fused multiply-add compute the same bits; the baseline rounds twice where these round
+//! once, and is close. Tests force each level.
 
 mod vector;
 
@@ -64,7 +65,8 @@ fn detect() -> Level {
     Level::Baseline
 }
 
-/// Wraps a function so that its body is compiled for every [`Level`] and the best one is called.
+/// Wraps a function so that its body is compiled for every [`Level`] and the best one is called. `FUSED` tells the body
+/// whether that level multiplies and adds at once.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
@@ -72,19 +74,19 @@ macro_rules! multiversion {
         $vis fn $name($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
             #[allow(clippy::too_many_arguments)]
-            fn body($($arg: $ty),*) $(-> $ret)? $body
+            fn body<const FUSED: bool>($($arg: $ty),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2,fma")]
                 #[allow(clippy::too_many_arguments)]
                 fn avx2($($arg: $ty),*) $(-> $ret)? {
-                    body($($arg),*)
+                    body::<true>($($arg),*)
                 }
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
                 #[allow(clippy::too_many_arguments)]
                 fn avx512($($arg: $ty),*) $(-> $ret)? {
-                    body($($arg),*)
+                    body::<true>($($arg),*)
                 }
                 match $crate::simd::level() {
                     // SAFETY: level() is Avx512 only where the machine was seen to have all of these.
@@ -94,7 +96,7 @@ macro_rules! multiversion {
                     $crate::simd::Level::Baseline => {}
                 }
             }
-            body($($arg),*)
+            body::<false>($($arg),*)
         }
     };
 }
