@@ -47,6 +47,7 @@ mod rotary;
 mod scale;
 pub mod simd;
 mod softmax;
+mod tape;
 #[cfg(test)]
 mod testing;
 mod threads;
@@ -68,5 +69,6 @@ pub use packed::{Epilogue, Norm, PackedConv2d, PackedLinear};
 pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max};
 pub use rotary::{RotaryTable, rotary};
 pub use scale::scale;
+pub use tape::{Tape, recompute, record};
 pub use threads::leave_threads_to_rayon;
 pub use window_attention::{Windows, window_attention};

@@ -237,9 +237,10 @@ mod tests {
             let residual = random(z.dims(), 4);
             let (scale, shift) = (random(&[outputs], 5), random(&[outputs], 6));
             let norm = Norm { weight: &scale, bias: &shift, eps: 1e-2 };
-            for epilogue in
-                [Epilogue::default(), Epilogue { activation: Some(Activation::Gelu), residual: Some(&residual), norm: Some(norm) }]
-            {
+            for epilogue in [
+                Epilogue::default(),
+                Epilogue { activation: Some(Activation::Gelu), residual: Some(&residual), norm: Some(norm) },
+            ] {
                 close(&packed.forward(&x, epilogue).unwrap(), &epilogue.apply(&z).unwrap());
             }
         }

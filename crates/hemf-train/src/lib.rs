@@ -89,7 +89,7 @@ pub use hemf_metrics::{Predictions, Report, write_report};
 /// This program's name and version, as stored in checkpoints.
 const PROGRAM: &str = concat!("hemf ", env!("CARGO_PKG_VERSION"));
 
-pub use hemf_kernels::leave_threads_to_rayon;
+pub use hemf_kernels::{Recycling, leave_threads_to_rayon};
 
 /// Uses `threads` threads for everything from here on; call it once, before anything else.
 ///

@@ -14,6 +14,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 /// GELU in its exact form, `x Φ(x)` (not the tanh approximation), of any shape.
@@ -48,7 +49,7 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 }
 
 fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if native(x) { x.contiguous()?.apply_op1(activation) } else { composed::apply(x, activation) }
+    if native(x) { tape::apply1(activation, &x.contiguous()?) } else { composed::apply(x, activation) }
 }
 
 impl CustomOp1 for Activation {

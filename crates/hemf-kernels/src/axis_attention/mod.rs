@@ -22,6 +22,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// The lines of a map that attention runs along.
@@ -48,7 +49,8 @@ pub fn axis_attention(q: &Tensor, k: &Tensor, v: &Tensor, decay: &[f32], axis: A
     if !(native(q) && native(k) && native(v)) {
         return composed::axis_attention(q, k, v, decay, axis);
     }
-    q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, AxisAttention { decay: decay.to_vec(), axis })
+    let op = AxisAttention { decay: decay.to_vec(), axis };
+    tape::apply3(op, &q.contiguous()?, &k.contiguous()?, &v.contiguous()?)
 }
 
 struct AxisAttention {

@@ -13,6 +13,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// Mean and variance (biased) of each channel over all pixels.
@@ -66,7 +67,7 @@ fn apply(x: &Tensor, weight: &Tensor, bias: &Tensor, stats: &ChannelStats, eps: 
     }
     let mean = stats.mean.to_vec1::<f32>()?;
     let rstd = stats.variance.to_vec1::<f32>()?.iter().map(|v| (1.0 / (f64::from(*v) + eps).sqrt()) as f32).collect();
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, BatchNorm { mean, rstd, of_batch })
+    tape::apply3(BatchNorm { mean, rstd, of_batch }, &x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?)
 }
 
 struct BatchNorm {

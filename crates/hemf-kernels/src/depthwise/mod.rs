@@ -14,6 +14,7 @@ mod tests;
 
 use crate::host::{self, host, native, tensor};
 use crate::linear::{check_bias, sum_rows};
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// `x` (B, H, W, C), `weight` (C, 1, k, k) with k odd, `bias` (C) -> (B, H, W, C).
@@ -27,7 +28,7 @@ pub fn depthwise(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if !native(x) {
         return composed::depthwise(x, weight, bias);
     }
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Depthwise { k })
+    tape::apply3(Depthwise { k }, &x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?)
 }
 
 struct Depthwise {

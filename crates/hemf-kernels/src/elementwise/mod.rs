@@ -9,6 +9,7 @@ mod tests;
 pub(crate) use cpu::accumulate;
 
 use crate::host::{self, host, native, tensor};
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 /// `x + y`, of any one shape.
@@ -32,7 +33,7 @@ fn apply(x: &Tensor, y: &Tensor, op: Elementwise) -> Result<Tensor> {
         bail!("{}: shapes {:?} and {:?} differ", op.name(), x.dims(), y.dims());
     }
     match op {
-        _ if native(x) => x.contiguous()?.apply_op2(&y.contiguous()?, op),
+        _ if native(x) => tape::apply2(op, &x.contiguous()?, &y.contiguous()?),
         Elementwise::Add => x + y,
         Elementwise::Mul => x * y,
     }

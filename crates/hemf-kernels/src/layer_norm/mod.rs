@@ -14,6 +14,7 @@ mod tests;
 pub(crate) use cpu::normalise_in_place;
 
 use crate::host::{self, host, native, tensor};
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// `x` (..., C), `weight` (C), `bias` (C) -> (..., C).
@@ -27,7 +28,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     if !native(x) {
         return composed::layer_norm(x, weight, bias, eps);
     }
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LayerNorm { eps: eps as f32 })
+    tape::apply3(LayerNorm { eps: eps as f32 }, &x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?)
 }
 
 struct LayerNorm {

@@ -14,29 +14,28 @@ mod tests;
 pub(crate) use cpu::sum_rows;
 
 use crate::host::{self, host, native, tensor};
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// `x` (..., I), `weight` (O, I) or (O, I, 1, 1), `bias` (O) -> (..., O).
 ///
 /// Fails when the last dimension of `x` is not I.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let weight = match weight.dims() {
-        [_, _] => weight.clone(),
-        &[o, i, 1, 1] => weight.reshape((o, i))?,
-        dims => bail!("a linear weight is (out, in), not {dims:?}"),
-    };
+    if !matches!(weight.dims(), [_, _] | [_, _, 1, 1]) {
+        bail!("a linear weight is (out, in), not {:?}", weight.dims());
+    }
     let (_, inputs) = host::rows_of(x.shape());
     if weight.dim(1)? != inputs {
         bail!("linear: the weight takes {} inputs, the tensor {:?} has {inputs}", weight.dim(1)?, x.dims());
     }
     check_bias(bias, weight.dim(0)?)?;
     if !native(x) {
-        return composed::linear(x, &weight, bias);
+        return composed::linear(x, &weight.reshape((weight.dim(0)?, inputs))?, bias);
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
-        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, Linear),
-        None => x.apply_op2(&weight, Linear),
+        Some(bias) => tape::apply3(Linear, &x, &weight, &bias.contiguous()?),
+        None => tape::apply2(Linear, &x, &weight),
     }
 }
 

@@ -13,6 +13,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
+use crate::tape;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 /// (B, H, W, C) -> (B, H/2, W/2, C); a last odd row or column is left out.
@@ -51,7 +52,7 @@ enum Pool {
 
 fn apply(x: &Tensor, pool: Pool) -> Result<Tensor> {
     x.dims4()?;
-    if native(x) { x.contiguous()?.apply_op1(pool) } else { composed::apply(x, pool) }
+    if native(x) { tape::apply1(pool, &x.contiguous()?) } else { composed::apply(x, pool) }
 }
 
 impl CustomOp1 for Pool {

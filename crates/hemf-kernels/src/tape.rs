@@ -1,0 +1,284 @@
+//! Gradients without candle's graph: what the operations of this crate did, in order, to be gone back.
+//!
+//! Candle's own backward pass begins every gradient as a tensor of zeros and adds to it, on one thread, and keeps every
+//! map of the network to its end: a quarter of the time of a training step. [`record`] notes the operations instead;
+//! [`Tape::backward`] moves the first gradient of a tensor into its place, adds others on all threads, and drops what a step
+//! needed as soon as it is taken back.
+//!
+//! Candle's operations may stand between: each stretch of them is handed to candle's backward pass.
+
+use candle_core::backprop::GradStore;
+use candle_core::op::BackpropOp;
+use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Shape, Storage, Tensor, TensorId, Var, bail};
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+thread_local! {
+    /// What is being recorded on this thread, if anything is.
+    static RECORDING: RefCell<Option<Tape>> = const { RefCell::new(None) };
+}
+
+/// The operations of a forward pass, with the tensors that their gradients need.
+#[derive(Default)]
+pub struct Tape {
+    nodes: Vec<Node>,
+    /// Tensors whose origin is known: results on this tape, and of candle's operations where they are noted.
+    known: HashSet<TensorId>,
+}
+
+struct Node {
+    output: Tensor,
+    origin: Origin,
+}
+
+/// Where a tensor comes from.
+enum Origin {
+    One(Box<dyn CustomOp1 + Send + Sync>, Tensor),
+    Two(Box<dyn CustomOp2 + Send + Sync>, Tensor, Tensor),
+    Three(Box<dyn CustomOp3 + Send + Sync>, Tensor, Tensor, Tensor),
+    /// Operations of candle's own.
+    Candle,
+    /// A part whose insides were dropped, to be run again: its inputs, and what it is.
+    Again(Vec<Tensor>, Part),
+}
+
+type Part = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
+
+/// Runs a forward pass and notes its operations on this thread. A pass within a pass is a recording of its own.
+pub fn record<T>(pass: impl FnOnce() -> Result<T>) -> Result<(T, Tape)> {
+    /// Puts back what was being recorded before, also when the pass panics.
+    struct Outer(Option<Tape>);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            RECORDING.set(self.0.take());
+        }
+    }
+    let outer = Outer(RECORDING.replace(Some(Tape::default())));
+    let result = pass()?;
+    let tape = RECORDING.take().unwrap_or_default();
+    drop(outer);
+    Ok((result, tape))
+}
+
+/// Runs a part of a network so that a recording keeps its inputs and its result, but not what is between: the backward
+/// pass runs the part again. `part` must give the same every time; without a recording it is simply run.
+pub fn recompute(inputs: &[&Tensor], part: impl Fn(&[Tensor]) -> Result<Tensor> + 'static) -> Result<Tensor> {
+    let inputs: Vec<Tensor> = inputs.iter().map(|t| (*t).clone()).collect();
+    if !recording() {
+        return part(&inputs);
+    }
+    let (output, _dropped) = record(|| part(&inputs))?;
+    let output = match output.is_variable() {
+        true => output,
+        false => Var::from_tensor(&output.detach())?.into_inner(),
+    };
+    push(&output, &inputs.clone().iter().collect::<Vec<_>>(), Origin::Again(inputs, Box::new(part)));
+    Ok(output)
+}
+
+/// Applies an operation: noted where a pass is recorded, in candle's graph otherwise.
+pub(crate) fn apply1(op: impl CustomOp1 + Send + Sync + 'static, x: &Tensor) -> Result<Tensor> {
+    if !recording() || !x.track_op() {
+        return x.apply_op1(op);
+    }
+    let (storage, layout) = x.storage_and_layout();
+    let output = match &*storage {
+        Storage::Cpu(x) => result(op.cpu_fwd(x, layout)?, Storage::Cpu),
+        Storage::Cuda(x) => result(op.cuda_fwd(x, layout)?, Storage::Cuda),
+        Storage::Metal(x) => result(op.metal_fwd(x, layout)?, Storage::Metal),
+    };
+    drop(storage);
+    push(&output, &[x], Origin::One(Box::new(op), x.clone()));
+    Ok(output)
+}
+
+/// [`apply1`] of two tensors.
+pub(crate) fn apply2(op: impl CustomOp2 + Send + Sync + 'static, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    if !recording() || ![x, y].iter().any(|t| t.track_op()) {
+        return x.apply_op2(y, op);
+    }
+    let ((x_storage, lx), (y_storage, ly)) = (x.storage_and_layout(), y.storage_and_layout());
+    let output = match (&*x_storage, &*y_storage) {
+        (Storage::Cpu(x), Storage::Cpu(y)) => result(op.cpu_fwd(x, lx, y, ly)?, Storage::Cpu),
+        (Storage::Cuda(x), Storage::Cuda(y)) => result(op.cuda_fwd(x, lx, y, ly)?, Storage::Cuda),
+        (Storage::Metal(x), Storage::Metal(y)) => result(op.metal_fwd(x, lx, y, ly)?, Storage::Metal),
+        _ => bail!("{}: its tensors are on different devices", op.name()),
+    };
+    drop((x_storage, y_storage));
+    push(&output, &[x, y], Origin::Two(Box::new(op), x.clone(), y.clone()));
+    Ok(output)
+}
+
+/// [`apply1`] of three tensors.
+pub(crate) fn apply3(op: impl CustomOp3 + Send + Sync + 'static, x: &Tensor, y: &Tensor, z: &Tensor) -> Result<Tensor> {
+    if !recording() || ![x, y, z].iter().any(|t| t.track_op()) {
+        return x.apply_op3(y, z, op);
+    }
+    let ((x_storage, lx), (y_storage, ly), (z_storage, lz)) =
+        (x.storage_and_layout(), y.storage_and_layout(), z.storage_and_layout());
+    let output = match (&*x_storage, &*y_storage, &*z_storage) {
+        (Storage::Cpu(x), Storage::Cpu(y), Storage::Cpu(z)) => result(op.cpu_fwd(x, lx, y, ly, z, lz)?, Storage::Cpu),
+        (Storage::Cuda(x), Storage::Cuda(y), Storage::Cuda(z)) => {
+            result(op.cuda_fwd(x, lx, y, ly, z, lz)?, Storage::Cuda)
+        }
+        (Storage::Metal(x), Storage::Metal(y), Storage::Metal(z)) => {
+            result(op.metal_fwd(x, lx, y, ly, z, lz)?, Storage::Metal)
+        }
+        _ => bail!("{}: its tensors are on different devices", op.name()),
+    };
+    drop((x_storage, y_storage, z_storage));
+    push(&output, &[x, y, z], Origin::Three(Box::new(op), x.clone(), y.clone(), z.clone()));
+    Ok(output)
+}
+
+fn recording() -> bool {
+    RECORDING.with_borrow(Option::is_some)
+}
+
+/// Notes an operation, and before it those of its inputs that come from candle's operations.
+fn push(output: &Tensor, inputs: &[&Tensor], origin: Origin) {
+    RECORDING.with_borrow_mut(|tape| {
+        if let Some(tape) = tape {
+            inputs.iter().for_each(|input| tape.note(input));
+            tape.push(output, origin);
+        }
+    });
+}
+
+/// A tensor that candle takes for a variable: its own operations are followed back to it, and no further.
+fn result<S>((values, shape): (S, Shape), storage: impl Fn(S) -> Storage) -> Tensor {
+    Tensor::from_storage(storage(values), shape, BackpropOp::none(), true)
+}
+
+impl Tape {
+    /// Notes a tensor that comes from candle's operations, before it is first used.
+    fn note(&mut self, input: &Tensor) {
+        if input.track_op() && !input.is_variable() && !self.known.contains(&input.id()) {
+            self.push(input, Origin::Candle);
+        }
+    }
+
+    fn push(&mut self, output: &Tensor, origin: Origin) {
+        self.known.insert(output.id());
+        self.nodes.push(Node { output: output.clone(), origin });
+    }
+
+    /// The gradients of `loss`, a single number, for all variables that it depends on.
+    pub fn backward(self, loss: &Tensor) -> Result<GradStore> {
+        self.backward_from(loss, loss.ones_like()?)
+    }
+
+    fn backward_from(mut self, output: &Tensor, gradient: Tensor) -> Result<GradStore> {
+        self.note(output);
+        let mut gradients = GradStore::default();
+        gradients.insert(output, gradient);
+        while let Some(Node { output, origin }) = self.nodes.pop() {
+            let Some(g) = gradients.remove(&output) else { continue }; // nothing came of it
+            match origin {
+                Origin::One(op, x) => add(&mut gradients, &x, op.bwd(&x, &output, &g)?)?,
+                Origin::Two(op, x, y) => {
+                    let (dx, dy) = op.bwd(&x, &y, &output, &g)?;
+                    add(&mut gradients, &x, dx)?;
+                    add(&mut gradients, &y, dy)?;
+                }
+                Origin::Three(op, x, y, z) => {
+                    let (dx, dy, dz) = op.bwd(&x, &y, &z, &output, &g)?;
+                    add(&mut gradients, &x, dx)?;
+                    add(&mut gradients, &y, dy)?;
+                    add(&mut gradients, &z, dz)?;
+                }
+                Origin::Candle => {
+                    let mut inside = (&output * &g.detach())?.sum_all()?.backward()?;
+                    for node in output.sorted_nodes() {
+                        if node.is_variable() {
+                            add(&mut gradients, node, inside.remove(node))?;
+                        }
+                    }
+                }
+                Origin::Again(inputs, part) => {
+                    let (again, tape) = record(|| part(&inputs))?;
+                    gradients.extend(tape.backward_from(&again, g)?)?;
+                }
+            }
+        }
+        Ok(gradients)
+    }
+}
+
+/// Adds a gradient of `t`, if there is one and `t` wants it.
+fn add(gradients: &mut GradStore, t: &Tensor, gradient: Option<Tensor>) -> Result<()> {
+    if let (Some(gradient), true) = (gradient, t.track_op()) {
+        let sum = match gradients.remove(t) {
+            Some(before) => crate::add(&before, &gradient)?,
+            None => gradient,
+        };
+        gradients.insert(t, sum.detach());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::random;
+    use candle_core::DType;
+
+    /// A little network with a map used twice, candle's operations in the middle and at the end.
+    fn pass(x: &Tensor, w: &Tensor, b: &Tensor) -> Result<Tensor> {
+        let y = crate::gelu(&crate::linear(x, w, Some(b))?)?;
+        let z = crate::layer_norm(&(crate::add(&y, x)? * 0.5)?, b, b, 1e-3)?;
+        let z = crate::mul(&z, &y)?.transpose(0, 1)?;
+        crate::sigmoid(&z.contiguous()?)?.sqr()?.sum_all()
+    }
+
+    fn variables() -> [Var; 3] {
+        [random(&[7, 5], 1), random(&[5, 5], 2), random(&[5], 3)].map(|t| Var::from_tensor(&t).unwrap())
+    }
+
+    fn close(a: &GradStore, b: &GradStore, vars: &[Var]) {
+        for (i, var) in vars.iter().enumerate() {
+            let [a, b] = [a, b].map(|store| store.get(var).unwrap_or_else(|| panic!("no gradient of {i}")));
+            let apart = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+            let apart = apart.to_dtype(DType::F64).unwrap().to_scalar::<f64>().unwrap();
+            assert!(apart < 1e-6, "gradient {i} differs by {apart:e}");
+        }
+    }
+
+    #[test]
+    fn gradients_are_those_of_candle() {
+        let [x, w, b] = variables();
+        let want = pass(&x, &w, &b).unwrap().backward().unwrap();
+        let (loss, tape) = record(|| pass(&x, &w, &b)).unwrap();
+        close(&tape.backward(&loss).unwrap(), &want, &[x, w, b]);
+    }
+
+    #[test]
+    fn a_part_that_is_run_again_gives_the_same() {
+        let [x, w, b] = variables();
+        let twice = |again: bool| {
+            let (w, b) = (w.as_tensor().clone(), b.as_tensor().clone());
+            let part = move |t: &[Tensor]| crate::gelu(&crate::linear(&t[0], &w, Some(&b))?);
+            let y = if again { recompute(&[&x], part)? } else { part(&[x.as_tensor().clone()])? };
+            crate::mul(&y, &x)?.sum_all()
+        };
+        let (want_loss, want) = record(|| twice(false)).unwrap();
+        let (loss, tape) = record(|| twice(true)).unwrap();
+        assert_eq!(loss.to_scalar::<f32>().unwrap(), want_loss.to_scalar::<f32>().unwrap());
+        assert_eq!(tape.nodes.iter().filter(|node| matches!(node.origin, Origin::Three(..))).count(), 0);
+        close(&tape.backward(&loss).unwrap(), &want.backward(&want_loss).unwrap(), &[x.clone(), w.clone(), b.clone()]);
+    }
+
+    #[test]
+    fn a_pass_that_fails_or_is_nested_leaves_the_outer_recording() {
+        let [x, w, b] = variables();
+        let (loss, tape) = record(|| {
+            assert!(record(|| crate::linear(&x, &b, None)).is_err());
+            record(|| pass(&x, &w, &b))?;
+            pass(&x, &w, &b)
+        })
+        .unwrap();
+        assert!(!recording());
+        let want = pass(&x, &w, &b).unwrap().backward().unwrap();
+        close(&tape.backward(&loss).unwrap(), &want, &[x, w, b]);
+    }
+}
