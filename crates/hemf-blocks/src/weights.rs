@@ -40,7 +40,7 @@ impl Initial {
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
-    packed: Option<PackedLinear>,
+    packed: Option<Box<PackedLinear>>,
 }
 
 impl Linear {
@@ -73,7 +73,7 @@ impl Linear {
 
 impl Pack for Linear {
     fn pack(&mut self) -> Result<()> {
-        self.packed = PackedLinear::new(&self.weight, self.bias.as_ref())?;
+        self.packed = PackedLinear::new(&self.weight, self.bias.as_ref())?.map(Box::new);
         Ok(())
     }
 }
@@ -85,7 +85,7 @@ pub struct Conv2d {
     bias: Option<Tensor>,
     stride: usize,
     padding: usize,
-    packed: Option<Packed>,
+    packed: Option<Box<Packed>>,
 }
 
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ impl Conv2d {
     /// The same, and then what `epilogue` says.
     pub fn forward_then(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
         let (weight, bias) = (&self.weight, self.bias.as_ref());
-        match &self.packed {
+        match self.packed.as_deref() {
             Some(Packed::Linear(packed)) => packed.forward(x, epilogue),
             Some(Packed::Conv2d(packed)) => packed.forward(x, epilogue),
             None if self.is_linear() => epilogue.apply(&hemf_kernels::linear(x, weight, bias)?),
@@ -180,7 +180,8 @@ impl Pack for Conv2d {
         self.packed = match self.is_linear() {
             true => PackedLinear::new(weight, bias)?.map(Packed::Linear),
             false => PackedConv2d::new(weight, bias, self.stride, self.padding)?.map(Packed::Conv2d),
-        };
+        }
+        .map(Box::new);
         Ok(())
     }
 }

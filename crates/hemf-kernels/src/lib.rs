@@ -24,6 +24,8 @@
 
 // Vector code and writes from several tasks need it; every other crate of the workspace does without.
 #![allow(unsafe_code)]
+// Lanes, registers and points of a tile are counted by hand, often in several arrays at once.
+#![allow(clippy::needless_range_loop)]
 
 mod activation;
 mod axis_attention;

@@ -106,7 +106,8 @@ pub fn evaluate(
     let loader = Loader::eval(samples, config.data.preprocessing, config.train.batch, config.data.workers)?;
 
     let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-    let model = config.model.build(weights)?;
+    let mut model = config.model.build(weights)?;
+    model.pack()?;
     let never = AtomicBool::new(false);
     let scores = predict(&*model, &loader, truth.len(), observer, &never)?;
     let probabilities = scores.map(|scores| scores.probabilities).unwrap_or_default();

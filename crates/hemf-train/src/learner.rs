@@ -112,8 +112,11 @@ impl Learner {
             return Ok(());
         }
         let targets = targets.into();
-        let logits = self.model.forward(images, Mode::Train { seed })?;
-        let (loss, weight) = self.loss.of(&logits, targets)?;
+        let ((logits, loss, weight), tape) = hemf_kernels::record(|| {
+            let logits = self.model.forward(images, Mode::Train { seed })?;
+            let (loss, weight) = self.loss.of(&logits, targets)?;
+            Ok((logits, loss, weight))
+        })?;
         let value = loss.to_scalar::<f32>()?;
         let gathered = &mut self.gathered;
         gathered.hits += hits(&logits, targets.labels)?;
@@ -122,7 +125,7 @@ impl Learner {
             gathered.diverged = Some(format!("the loss is {value}"));
             return Ok(());
         }
-        let grads = self.optimizer.take(loss.backward()?);
+        let grads = self.optimizer.take(tape.backward(&loss)?);
         if index == 0 && gathered.batches == 0 {
             check_coverage(&self.optimizer, &grads)?;
         }

@@ -72,39 +72,3 @@ fn winograd_has_the_same_bits_for_any_threads_and_level() {
     let given = [random(&[2, 30, 40, 48], 1), random(&[64, 48, 3, 3], 2), random(&[64], 3)];
     check_bits("conv2d", &|t| conv2d(&t[0], &t[1], Some(&t[2]), 1, 1), &given);
 }
-
-#[global_allocator]
-static A: crate::Recycling = crate::Recycling;
-
-#[test]
-#[ignore]
-fn speed() {
-    for (b, s, c) in
-        [(1, 56, 96), (1, 28, 192), (1, 14, 384), (1, 7, 768), (8, 56, 96), (8, 28, 192), (8, 14, 384), (8, 7, 768)]
-    {
-        let g = Geometry::new((b, s, s, c), (c, c, 3, 3), 1, 1).unwrap();
-        let (x, w) = (crate::testing::values(b * s * s * c, 1), crate::testing::values(c * c * 9, 2));
-        let time = |name: &str, run: &dyn Fn() -> Vec<f32>| {
-            run();
-            let reps = 3 + 8 / b;
-            let t = std::time::Instant::now();
-            (0..reps).for_each(|_| drop(run()));
-            let t = t.elapsed().as_secs_f64() / reps as f64;
-            println!(
-                "{b}x{s}x{s}x{c} {name}: {:.2} ms, {:.0} effective GFLOP/s",
-                t * 1e3,
-                18e-9 * (b * s * s * c * c) as f64 / t
-            );
-        };
-        let f = winograd::Filters::new(&w, &g);
-        time("filters", &|| {
-            winograd::Filters::new(&w, &g);
-            vec![]
-        });
-        time("winograd", &|| winograd::forward(&g, &x, &f, None, &|_, _, _| ()));
-        time("winograd dW", &|| winograd::backward_weight(&g, &x, &x));
-        let p = direct::packed(&w, &g);
-        time("direct", &|| direct::forward(&g, &x, &p, None, &|_, _, _| ()));
-        time("direct dW", &|| direct::backward_weight(&g, &x, &x));
-    }
-}

@@ -35,7 +35,7 @@ pub(crate) enum Weights {
 /// 56x56 pixels.)
 pub(super) fn suits(g: &Geometry, weights: Weights) -> bool {
     const LEAST: usize = 48;
-    let channels = |n: usize| n % CHANNELS == 0 && n >= LEAST;
+    let channels = |n: usize| n.is_multiple_of(CHANNELS) && n >= LEAST;
     let pixels = match weights {
         Weights::None => 0,
         Weights::Kept => 320,

@@ -166,4 +166,4 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
     }
 }
 
-const _: () = assert!(PANEL % (ACROSS * 16) == 0);
+const _: () = assert!(PANEL.is_multiple_of(ACROSS * 16));

@@ -100,7 +100,7 @@ pub(crate) enum Panels<'a> {
 impl<'a> Panels<'a> {
     /// `b` where it lies, if it lies well.
     fn plain(b: Mat<'a>) -> Option<Self> {
-        (b.col_stride == 1 && b.cols % PANEL == 0).then_some(Self::Plain(b))
+        (b.col_stride == 1 && b.cols.is_multiple_of(PANEL)).then_some(Self::Plain(b))
     }
 
     fn size(&self) -> (usize, usize) {

@@ -59,7 +59,7 @@ fn detect() -> Level {
             return Level::Baseline;
         }
         let avx512 = has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl");
-        return if avx512 { Level::Avx512 } else { Level::Avx2 };
+        if avx512 { Level::Avx512 } else { Level::Avx2 }
     }
     #[cfg(not(target_arch = "x86_64"))]
     Level::Baseline
