@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let seconds = Duration::from_secs(seconds.parse()?);
     let place = tempfile::tempdir()?;
-    let spec = quickstart::Spec { per_class: 4, size: 16, seed: 1 };
+    let spec = quickstart::Spec { per_class: 4, size: 32, seed: 1 };
     let data = place.path().join("data");
     quickstart::generate(&data, &spec)?;
     let manifest = data.join("manifest.csv");
