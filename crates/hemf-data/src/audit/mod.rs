@@ -1,7 +1,7 @@
 //! What is wrong with a data set, before anybody trains on it.
 //!
 //! Every file is read once, two at a time on two cores, and reduced to a few hundred bytes of facts
-//! ([`Facts`]); the checks then look at facts alone. So memory does not grow with the pictures, and each
+//! (`Facts`); the checks then look at facts alone. So memory does not grow with the pictures, and each
 //! check is a function of a list.
 
 mod association;

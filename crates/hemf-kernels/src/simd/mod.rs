@@ -1,7 +1,7 @@
 //! One body, compiled for each instruction set, chosen when the program runs.
 //!
-//! There are two ways to write a kernel. [`multiversion!`] takes plain loops, which the compiler turns into vectors as wide
-//! as the level has them. [`vectorised!`] takes a body over a [`Vector`]: for products and transforms, where registers are
+//! There are two ways to write a kernel. `multiversion!` takes plain loops, which the compiler turns into vectors as wide
+//! as the level has them. `vectorised!` takes a body over a `Vector`: for products and transforms, where registers are
 //! planned by hand. Levels with a fused multiply-add compute the same bits; the baseline rounds twice where these round
 //! once, and is close. Tests force each level.
 
