@@ -88,7 +88,7 @@ impl<'a> Epilogue<'a> {
                 crate::elementwise::accumulate(values, &residual[row * width + column..][..values.len()]);
             }
             if let Some((weight, bias, eps)) = norm {
-                crate::layer_norm::normalise_in_place(values, weight, bias, eps);
+                crate::layer_norm::normalise(values, weight, bias, eps);
             }
         }))
     }

@@ -4,16 +4,16 @@
 use crate::math;
 use crate::simd::multiversion;
 
-/// Turns each column of `n` columns into its softmax.
-pub(crate) fn softmax_of_columns(scores: &mut [f32], n: usize) {
+/// Turns each column of `n` columns into its softmax, after `decay` times the distance |i - j| was added.
+pub(crate) fn softmax_of_columns(scores: &mut [f32], n: usize, decay: f32) {
     let mut inverse = vec![0.0; n];
-    exponentials_of_columns(scores, 0.0, &mut inverse);
+    exponentials_of_columns(scores, decay, &mut inverse);
     scale_columns(scores, &inverse);
 }
 
 multiversion! {
     /// Multiplies each column by its factor.
-    pub(crate) fn scale_columns(values: &mut [f32], factors: &[f32]) {
+    fn scale_columns(values: &mut [f32], factors: &[f32]) {
         for row in values.chunks_exact_mut(factors.len()) {
             for (v, factor) in row.iter_mut().zip(factors) {
                 *v *= factor;

@@ -5,7 +5,7 @@
 use super::Axis;
 use crate::matmul::{Mat, Start, matmul_here};
 use crate::parallel::{self, Scattered};
-use crate::softmax::{exponentials_of_columns, scale_columns, softmax_gradient_of_columns};
+use crate::softmax::{exponentials_of_columns, softmax_gradient_of_columns, softmax_of_columns};
 use rayon::prelude::*;
 
 /// Where the lines of a map lie in memory.
@@ -88,7 +88,8 @@ pub(super) fn backward(q: &[f32], k: &[f32], v: &[f32], g: &[f32], decay: &[f32]
         for (head, &decay) in decay.iter().enumerate() {
             let at = start + head * d;
             let [q, k, v, g] = [q, k, v, g].map(|map| lines.head(map, at, d));
-            attend(q, k, decay, n, &mut weights);
+            matmul_here(k, q.t(), &mut weights, Start::Zero);
+            softmax_of_columns(&mut weights, n, decay);
             matmul_here(Mat::new(&weights, n, n), g, &mut product, Start::Zero);
             lines.put(&dv, at, d, &product);
             matmul_here(v, g.t(), &mut change, Start::Zero);
@@ -100,12 +101,4 @@ pub(super) fn backward(q: &[f32], k: &[f32], v: &[f32], g: &[f32], decay: &[f32]
         }
     });
     gradients
-}
-
-/// The attention of one line and head, transposed.
-fn attend(q: Mat, k: Mat, decay: f32, n: usize, weights: &mut [f32]) {
-    let mut inverse = vec![0.0; n];
-    matmul_here(k, q.t(), weights, Start::Zero);
-    exponentials_of_columns(weights, decay, &mut inverse);
-    scale_columns(weights, &inverse);
 }

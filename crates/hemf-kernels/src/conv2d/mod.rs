@@ -69,8 +69,8 @@ impl Geometry {
 
 static WINOGRAD: AtomicBool = AtomicBool::new(true);
 
-/// Whether 3x3 convolutions with many channels go by Winograd's algorithm (as they do unless told otherwise) or by the direct form,
-/// which takes four times the multiplications and rounds a little less. For the whole process.
+/// Whether 3x3 convolutions with many channels go by Winograd's algorithm (as they do unless told otherwise) or by the
+/// direct form, which takes four times the multiplications and rounds a little less. For the whole process.
 pub fn winograd(on: bool) {
     WINOGRAD.store(on, Ordering::Relaxed);
 }

@@ -72,3 +72,29 @@ fn winograd_has_the_same_bits_for_any_threads_and_level() {
     let given = [random(&[2, 30, 40, 48], 1), random(&[64, 48, 3, 3], 2), random(&[64], 3)];
     check_bits("conv2d", &|t| conv2d(&t[0], &t[1], Some(&t[2]), 1, 1), &given);
 }
+
+#[test]
+fn winograd_rounds_little_more_than_the_direct_form() {
+    let given = [random(&[1, 28, 28, 96], 1), random(&[96, 96, 3, 3], 2)];
+    let wide = given.each_ref().map(|t| t.to_dtype(candle_core::DType::F64).unwrap());
+    let want: Vec<f64> =
+        composed::conv2d(&wide[0], &wide[1], None, 1, 1).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    let geometry = Geometry::new((1, 28, 28, 96), (96, 96, 3, 3), 1, 1).unwrap();
+    let (x, w) = (host(&given[0]).unwrap(), host(&given[1]).unwrap());
+    let root_mean_square = |values: &mut dyn Iterator<Item = f64>| {
+        let (sum, n) = values.fold((0.0, 0.0), |(sum, n), v| (sum + v * v, n + 1.0));
+        f64::sqrt(sum / n)
+    };
+    let size = root_mean_square(&mut want.iter().copied());
+    // The errors of a result, largest and root mean square, in units of the result's own size.
+    let errors = |got: &[f32]| {
+        let apart = || got.iter().zip(&want).map(|(got, want)| (f64::from(*got) - want) / size);
+        (apart().fold(0.0, |most: f64, e| most.max(e.abs())), root_mean_square(&mut apart()))
+    };
+    let by_tiles = winograd::forward(&geometry, &x, &winograd::Filters::new(&w, &geometry), None, &|_, _, _| ());
+    let plainly = direct::forward(&geometry, &x, &direct::packed(&w, &geometry), None, &|_, _, _| ());
+    let ((most, typical), (most_plainly, typical_plainly)) = (errors(&by_tiles), errors(&plainly));
+    println!("winograd {most:.1e} at most, {typical:.1e} typically; direct {most_plainly:.1e}, {typical_plainly:.1e}");
+    assert!(most < 2e-5 && typical < 2e-6, "{most:e} at most, {typical:e} typically");
+    assert!(typical < 3.0 * typical_plainly, "{typical:e} against {typical_plainly:e}");
+}

@@ -1,7 +1,7 @@
 //! Winograd's F(4x4, 3x3): a 3x3 convolution of stride 1 with 36 instead of 144 multiplications for 16 results.
 //!
-//! The map is cut into tiles (`winograd_tile.rs`). For each of the 36 points, the tiles of all pixels times the weights of all channels
-//! is a matrix product, and these 36 products are all the work that matters:
+//! The map is cut into tiles (`winograd_tile.rs`). For each of the 36 points, the tiles of all pixels times the weights of
+//! all channels are a matrix product, and these 36 products are all the work that matters:
 //!
 //! - V = Bᵀ D B of each tile of the input; U = G W Gᵀ of each filter; M = V U for each point; y = Aᵀ M A + bias.
 //! - The gradient of the input is the same with the filters turned and their channels swapped.

@@ -6,7 +6,10 @@ use crate::simd::multiversion;
 pub(super) fn forward(x: &[f32], w: &[f32], b: &[f32], eps: f32) -> Vec<f32> {
     let width = w.len();
     let mut y = parallel::unwritten(x.len());
-    parallel::fill_rows(&mut y, width, |first, rows| normalise(&x[first * width..][..rows.len()], w, b, eps, rows));
+    parallel::fill_rows(&mut y, width, |first, rows| {
+        rows.copy_from_slice(&x[first * width..][..rows.len()]);
+        normalise(rows, w, b, eps);
+    });
     y
 }
 
@@ -47,19 +50,8 @@ fn statistics(row: &[f32], eps: f32) -> (f32, f32) {
 }
 
 multiversion! {
-    fn normalise(x: &[f32], w: &[f32], b: &[f32], eps: f32, y: &mut [f32]) {
-        for (x, y) in x.chunks_exact(w.len()).zip(y.chunks_exact_mut(w.len())) {
-            let (mean, rstd) = statistics(x, eps);
-            for (((y, x), w), b) in y.iter_mut().zip(x).zip(w).zip(b) {
-                *y = (x - mean) * rstd * w + b;
-            }
-        }
-    }
-}
-
-multiversion! {
     /// Rows of the weight's length, in place.
-    pub(crate) fn normalise_in_place(rows: &mut [f32], w: &[f32], b: &[f32], eps: f32) {
+    pub(crate) fn normalise(rows: &mut [f32], w: &[f32], b: &[f32], eps: f32) {
         for row in rows.chunks_exact_mut(w.len()) {
             let (mean, rstd) = statistics(row, eps);
             for ((y, w), b) in row.iter_mut().zip(w).zip(b) {

@@ -11,7 +11,7 @@ mod cpu;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cpu::normalise_in_place;
+pub(crate) use cpu::normalise;
 
 use crate::host::{self, host, native, tensor};
 use crate::tape;

@@ -30,21 +30,45 @@ pub(super) struct Out {
     pub(super) row: usize,
 }
 
-vectorised! {
-    /// The product of `rows` rows, `k` steps long, with one panel, of which `cols` columns are wanted.
+/// Some rows of the left matrix times some columns of a panel: `k` products for each of `cols` columns.
+#[derive(Clone, Copy)]
+pub(super) struct Product {
+    pub(super) k: usize,
+    pub(super) cols: usize,
+    pub(super) left: Left,
+    pub(super) right: Right,
+    pub(super) out: Out,
+    pub(super) start: Start<*const f32>,
+}
+
+impl Product {
+    /// The part that begins so many rows and columns on.
     ///
     /// # Safety
-    /// All of `left`, `right` and `out` that this names is readable; of `out`, the rows and columns are writable and
-    /// nobody else's; `start.bias` has `cols` values; one of `left.row` and `left.step` is 1.
-    pub(super) unsafe fn panel<V>(
-        rows: usize,
-        k: usize,
-        cols: usize,
-        left: Left,
-        right: Right,
-        out: Out,
-        start: Start<*const f32>,
-    ) {
+    /// There are so many.
+    #[inline(always)]
+    unsafe fn from(self, row: usize, column: usize, cols: usize) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self {
+                cols,
+                left: Left { at: self.left.at.add(row * self.left.row), ..self.left },
+                right: Right { at: self.right.at.add(column), ..self.right },
+                out: Out { at: self.out.at.add(row * self.out.row + column), ..self.out },
+                start: self.start.map(|bias| bias.add(column)),
+                ..self
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// The product of `rows` rows with one panel.
+    ///
+    /// # Safety
+    /// All that `product` names is readable; of its output, the rows and columns are writable and nobody else's; its
+    /// bias has a value for each column; one of `left.row` and `left.step` is 1.
+    pub(super) unsafe fn panel<V>(rows: usize, product: Product) {
         let most = if V::LANES == 16 { 12 } else { 6 };
         let strips = rows.div_ceil(most);
         let (each, longer) = (rows / strips, rows % strips); // heights that differ by one row at most
@@ -52,19 +76,16 @@ vectorised! {
         for strip in 0..strips {
             let height = each + usize::from(strip < longer);
             let mut column = 0;
-            while column < cols {
-                let width = (ACROSS * V::LANES).min(cols - column);
+            while column < product.cols {
+                let width = (ACROSS * V::LANES).min(product.cols - column);
                 // SAFETY: a part of what the caller promised.
                 unsafe {
-                    let left = Left { at: left.at.add(row * left.row), ..left };
-                    let right = Right { at: right.at.add(column), ..right };
-                    let out = Out { at: out.at.add(row * out.row + column), ..out };
-                    let start = start.map(|bias| bias.add(column));
-                    match (left.step == 1, width <= V::LANES) {
-                        (true, false) => strip_of::<V, false, ACROSS>(height, k, width, left, right, out, start),
-                        (false, false) => strip_of::<V, true, ACROSS>(height, k, width, left, right, out, start),
-                        (true, true) => strip_of::<V, false, 1>(height, k, width, left, right, out, start),
-                        (false, true) => strip_of::<V, true, 1>(height, k, width, left, right, out, start),
+                    let part = product.from(row, column, width);
+                    match (part.left.step == 1, width <= V::LANES) {
+                        (true, false) => strip_of::<V, false, ACROSS>(height, part),
+                        (false, false) => strip_of::<V, true, ACROSS>(height, part),
+                        (true, true) => strip_of::<V, false, 1>(height, part),
+                        (false, true) => strip_of::<V, true, 1>(height, part),
                     }
                 }
                 column += width;
@@ -76,20 +97,12 @@ vectorised! {
 
 /// [`registers`] for a height that is known when the program runs.
 #[inline(always)]
-unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(
-    height: usize,
-    k: usize,
-    cols: usize,
-    left: Left,
-    right: Right,
-    out: Out,
-    start: Start<*const f32>,
-) {
+unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(height: usize, product: Product) {
     macro_rules! heights {
         ($($n:literal)*) => {
             match height {
                 // SAFETY: the caller's promises.
-                $($n => unsafe { registers::<V, TURNED, A, $n>(k, cols, left, right, out, start) },)*
+                $($n => unsafe { registers::<V, TURNED, A, $n>(product) },)*
                 _ => unreachable!("strips have 1 to 12 rows"),
             }
         };
@@ -99,14 +112,8 @@ unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(
 
 /// R rows times up to A vectors of columns. `TURNED`: the left matrix lies with its rows side by side.
 #[inline(always)]
-unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usize>(
-    k: usize,
-    cols: usize,
-    left: Left,
-    right: Right,
-    out: Out,
-    start: Start<*const f32>,
-) {
+unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usize>(product: Product) {
+    let Product { k, cols, left, right, out, start } = product;
     const WIDEST: usize = 32; // ACROSS of the widest vector
     let whole = cols == A * V::LANES;
     // SAFETY: the caller's promises; a part of a row goes through `edge`, which is wide enough for any vector.

@@ -11,7 +11,7 @@ mod packed;
 mod tests;
 
 use crate::parallel::{self, Scattered};
-use kernel::{Left, Out, Right};
+use kernel::{Left, Out, Product, Right};
 pub(crate) use packed::{Packed, Panelled};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -139,12 +139,7 @@ pub(crate) fn matmul_packed(
     whole: bool,
     finish: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) {
-    let mut size = tile_size(a.rows, b.size().1.div_ceil(PANEL), a.cols);
-    if whole {
-        // Rows alone are cut, and finer: whole rows of fewer tiles would leave threads idle.
-        size = (size.0.min(a.rows.div_ceil(8).next_multiple_of(6)), b.size().1.div_ceil(PANEL));
-    }
-    tiles(a, b, out, start, size, finish);
+    tiles(a, b, out, start, whole, finish);
 }
 
 /// The same as [`matmul`] on the calling thread, for use inside a task.
@@ -177,12 +172,10 @@ fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
     const ROWS: usize = 96;
     let (m, k, n) = (a.rows, a.cols, b.size().1);
     let parts = (ENOUGH / m.div_ceil(ROWS).max(1)).min(k / (4 * DEPTH)).max(1);
-    let Panels::Plain(plain) = b else {
-        return tiles(a, b, out, start, tile_size(m, n.div_ceil(PANEL), k), |_, _, _| ());
+    let plain = match b {
+        Panels::Plain(plain) if parts > 1 && m * n > 0 => plain,
+        _ => return tiles(a, b, out, start, false, |_, _, _| ()),
     };
-    if parts == 1 || m * n == 0 {
-        return tiles(a, b, out, start, tile_size(m, n.div_ceil(PANEL), k), |_, _, _| ());
-    }
     check(&a, &b, out);
     let depth = k.div_ceil(parts).next_multiple_of(DEPTH);
     let partial: Vec<Vec<f32>> = (0..k.div_ceil(depth))
@@ -191,7 +184,7 @@ fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
             let range = part * depth..((part + 1) * depth).min(k);
             let mut sum = parallel::unwritten(m * n);
             let (a, b) = (a.cols(range.clone()), Panels::Plain(plain.rows(range)));
-            tiles(a, b, &mut sum, Start::Zero, tile_size(m, n.div_ceil(PANEL), a.cols), |_, _, _| ());
+            tiles(a, b, &mut sum, Start::Zero, false, |_, _, _| ());
             sum
         })
         .collect();
@@ -210,18 +203,23 @@ fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
     });
 }
 
-/// The tiles of a product, of so many rows and panels, in parallel.
+/// The tiles of a product, in parallel; each of `whole` rows, where `finish` asks for them.
 fn tiles(
     a: Mat,
     b: Panels,
     out: &mut [f32],
     start: Start<&[f32]>,
-    (rows, across): (usize, usize),
+    whole: bool,
     finish: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) {
     check(&a, &b, out);
     let n = b.size().1;
     let panels = n.div_ceil(PANEL);
+    let (rows, across) = match tile_size(a.rows, panels, a.cols) {
+        // Finer, since whole rows of fewer tiles would leave threads idle.
+        (rows, _) if whole => (rows.min(a.rows.div_ceil(8).next_multiple_of(6)), panels),
+        size => size,
+    };
     let target = Scattered::new(out);
     let columns = panels.div_ceil(across.max(1));
     let task = |i: usize| {
@@ -292,7 +290,8 @@ fn tile(a: Mat, b: Panels, out: &Scattered, n: usize, rows: Range<usize>, panels
             // tile lies inside the output and is written by this call alone.
             unsafe {
                 let out = Out { at: out.at(rows.start * n + from, (rows.len() - 1) * n + cols).as_mut_ptr(), row: n };
-                kernel::panel(rows.len(), DEPTH.min(k - first), cols, left, b.panel(first, from), out, start);
+                let (k, right) = (DEPTH.min(k - first), b.panel(first, from));
+                kernel::panel(rows.len(), Product { k, cols, left, right, out, start });
             }
         }
     }

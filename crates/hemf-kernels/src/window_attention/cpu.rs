@@ -146,7 +146,7 @@ impl Window {
                 }
             }
         }
-        softmax_of_columns(weights, n);
+        softmax_of_columns(weights, n, 0.0);
     }
 }
 
