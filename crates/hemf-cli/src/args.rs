@@ -141,6 +141,42 @@ impl Asked {
     }
 }
 
+/// What is laid over a configuration on the command line.
+#[derive(Debug, Args)]
+pub(crate) struct Over {
+    /// The images: a manifest written by `prepare`, or a folder with a subfolder per class
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// How many times to go through the training images
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+
+    /// Folder in which the own folder of the run, or series of runs, is made [default: runs]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    #[command(flatten)]
+    set: Set,
+}
+
+impl Over {
+    /// The settings that were typed, weakest first.
+    pub(crate) fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
+        let mut layers = self.set.layers()?;
+        if let Some(path) = &self.data {
+            layers.push(Layer::path("--data", "data.path", path));
+        }
+        if let Some(epochs) = self.epochs {
+            layers.push(Layer::set(&format!("--epochs {epochs}"), "train.epochs", &epochs.to_string())?);
+        }
+        if let Some(path) = &self.out {
+            layers.push(Layer::path("--out", "output.folder", path));
+        }
+        Ok(layers)
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum SplitName {
     Train,

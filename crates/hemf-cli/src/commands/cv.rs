@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hemf_train::{Layer, RunConfig};
+use hemf_train::RunConfig;
 
 use super::{print, stop_on_ctrl_c};
 use crate::{
-    args::Set,
+    args::Over,
     exit::{Exit, Failure},
     progress::Progress,
 };
@@ -17,20 +17,8 @@ pub(crate) struct Cv {
     /// Configuration file, such as configs/kvasir.yaml
     config: PathBuf,
 
-    /// The images: a manifest with folds, or a folder with a subfolder per class that the configuration's rule splits
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
-
-    /// How many times to go through the training images of each fold
-    #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-
-    /// Folder in which the series' own folder is made, or found and gone on with [default: runs]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-
     #[command(flatten)]
-    set: Set,
+    over: Over,
 
     /// Print the report as JSON
     #[arg(long)]
@@ -39,17 +27,7 @@ pub(crate) struct Cv {
 
 impl Cv {
     fn config(&self) -> Result<RunConfig, Failure> {
-        let mut over = self.set.layers()?;
-        if let Some(path) = &self.data {
-            over.push(Layer::path("--data", "data.path", path));
-        }
-        if let Some(epochs) = self.epochs {
-            over.push(Layer::set(&format!("--epochs {epochs}"), "train.epochs", &epochs.to_string())?);
-        }
-        if let Some(path) = &self.out {
-            over.push(Layer::path("--out", "output.folder", path));
-        }
-        let mut config = RunConfig::load(&self.config, &over)?;
+        let mut config = RunConfig::load(&self.config, &self.over.layers()?)?;
         config.output.name += "-cv";
         Ok(config)
     }

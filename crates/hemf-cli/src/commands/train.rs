@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{print, stop_on_ctrl_c};
 use crate::{
-    args::Set,
+    args::Over,
     exit::{Exit, Failure},
     progress::Progress,
 };
@@ -18,24 +18,12 @@ pub(crate) struct Train {
     /// Configuration file, such as configs/covid19-ct.yaml [default: the quick start]
     config: Option<PathBuf>,
 
-    /// The images: a manifest written by `prepare`, or a folder with a subfolder per class
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
-
     /// Go on though rows of the manifest, or image files, were changed or are missing; they are taken as they are now
     #[arg(long)]
     allow_changed: bool,
 
-    /// How many times to go through the training images
-    #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-
-    /// Folder in which the run's own folder is made [default: runs]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-
     #[command(flatten)]
-    set: Set,
+    over: Over,
 
     /// Go on with an interrupted run: its folder, such as runs/quickstart
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "epochs", "out", "set", "allow_changed"])]
@@ -57,19 +45,9 @@ pub(crate) struct Train {
 impl Train {
     /// The settings that were typed, weakest first.
     fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
-        let mut layers = self.set.layers()?;
-        if let Some(path) = &self.data {
-            layers.push(Layer::path("--data", "data.path", path));
-        }
+        let mut layers = self.over.layers()?;
         if self.allow_changed {
             layers.push(Layer::set("--allow-changed", "data.allow_changed", "true")?);
-        }
-        if let Some(epochs) = self.epochs {
-            let source = format!("--epochs {epochs}");
-            layers.push(Layer::set(&source, "train.epochs", &epochs.to_string())?);
-        }
-        if let Some(path) = &self.out {
-            layers.push(Layer::path("--out", "output.folder", path));
         }
         Ok(layers)
     }
@@ -79,7 +57,7 @@ pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
     let mut progress = Progress::new();
     let stop = stop_on_ctrl_c()?;
     let mut trainer = match &args.resume {
-        Some(run) => Trainer::resume(RunFolder::open(run)?, args.data.as_deref(), &mut progress)?,
+        Some(run) => Trainer::resume(RunFolder::open(run)?, args.over.data.as_deref(), &mut progress)?,
         None => {
             let config = match &args.config {
                 Some(file) => RunConfig::load(file, &args.layers()?)?,
