@@ -5,7 +5,7 @@ mod runs;
 use std::sync::atomic::AtomicBool;
 
 use hemf_train::{Checkpoint, ErrorKind, Event, Outcome, RunFolder, Silent, Trainer};
-use runs::{Notes, StopWhen, bytes, config, failure, place, remains, train};
+use runs::{Notes, StopWhen, bytes, config, failure, place, remains, stopped_and_resumed, train};
 
 /// Everything that has a state of its own.
 const ALL: [&str; 10] = [
@@ -32,17 +32,7 @@ fn with_every_setting_on_a_stopped_run_ends_with_the_same_bits() {
         |event: &Event<'_>| matches!(event, Event::Scored { .. }),
         |event: &Event<'_>| matches!(event, Event::Epoch { .. }),
     ] {
-        let stop = AtomicBool::new(false);
-        let mut trainer = Trainer::start(config(&dir, &more), &mut Silent).unwrap();
-        let outcome = trainer.run(&mut StopWhen { stop: &stop, when }, &stop).unwrap();
-        assert_eq!(outcome, Outcome::Interrupted);
-        let folder = trainer.folder().clone();
-        drop(trainer);
-        let mut trainer = Trainer::resume(folder.clone(), None, &mut Silent).unwrap();
-        trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
-        let resumed = remains(&folder);
-        assert!(resumed.0 == whole.0, "tensors differ");
-        assert_eq!((&resumed.1, &resumed.2), (&whole.1, &whole.2));
+        stopped_and_resumed(config(&dir, &more), when, &whole);
     }
 }
 

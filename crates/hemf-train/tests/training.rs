@@ -8,8 +8,8 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use hemf_train::{Checkpoint, Error, ErrorKind, Event, Outcome, Silent, Split, Trainer, evaluate};
-use runs::{Notes, StopWhen, config, failure, pictures, place, remains, train};
+use hemf_train::{Checkpoint, Error, ErrorKind, Event, Silent, Split, Trainer, evaluate};
+use runs::{Notes, StopWhen, config, failure, pictures, place, remains, stopped_and_resumed, train};
 
 #[test]
 fn a_stopped_and_resumed_run_ends_with_the_same_bits() {
@@ -23,18 +23,7 @@ fn a_stopped_and_resumed_run_ends_with_the_same_bits() {
         |event| matches!(event, Event::Epoch { .. }),
     ];
     for when in moments {
-        let stop = AtomicBool::new(false);
-        let mut trainer = Trainer::start(config(&dir, &[]), &mut Silent).unwrap();
-        let outcome = trainer.run(&mut StopWhen { stop: &stop, when }, &stop).unwrap();
-        assert_eq!(outcome, Outcome::Interrupted);
-        let folder = trainer.folder().clone();
-        drop(trainer);
-
-        let mut trainer = Trainer::resume(folder.clone(), None, &mut Silent).unwrap();
-        trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
-        let resumed = remains(&folder);
-        assert!(resumed.0 == whole.0, "tensors differ");
-        assert_eq!((&resumed.1, &resumed.2), (&whole.1, &whole.2));
+        stopped_and_resumed(config(&dir, &[]), when, &whole);
     }
 }
 

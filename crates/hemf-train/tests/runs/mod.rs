@@ -83,8 +83,28 @@ impl Observer for StopWhen<'_> {
     }
 }
 
+/// Stops a run at the first event that `when` is true for, takes it up again, and checks that it ends with what `whole`,
+/// a run that was never stopped, ended with.
+pub(crate) fn stopped_and_resumed(config: RunConfig, when: fn(&Event<'_>) -> bool, whole: &Remains) {
+    let stop = AtomicBool::new(false);
+    let mut trainer = Trainer::start(config, &mut Silent).unwrap();
+    let outcome = trainer.run(&mut StopWhen { stop: &stop, when }, &stop).unwrap();
+    assert_eq!(outcome, Outcome::Interrupted);
+    let folder = trainer.folder().clone();
+    drop(trainer);
+
+    let mut trainer = Trainer::resume(folder.clone(), None, &mut Silent).unwrap();
+    trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
+    let resumed = remains(&folder);
+    assert!(resumed.0 == whole.0, "tensors differ");
+    assert_eq!((&resumed.1, &resumed.2), (&whole.1, &whole.2));
+}
+
+/// Tensors, progress and summary.
+pub(crate) type Remains = (Vec<(String, Vec<u8>)>, String, String);
+
 /// Everything a run's last checkpoint and logs hold, but the names of folders.
-pub(crate) fn remains(run: &RunFolder) -> (Vec<(String, Vec<u8>)>, String, String) {
+pub(crate) fn remains(run: &RunFolder) -> Remains {
     let state = run.last().state().unwrap();
     let model = run.last().model().unwrap();
     let mut tensors: Vec<_> =
