@@ -33,7 +33,10 @@ pub struct StoredTemperature {
 pub struct Network {
     checkpoint: Checkpoint,
     card: Card,
+    /// Has gradients, for what explains.
     model: Box<dyn Classifier>,
+    /// The same weights packed, for answers.
+    packed: Box<dyn Classifier>,
     temperature: Option<StoredTemperature>,
     inputs: Option<InputStatistics>,
     parameters: usize,
@@ -47,17 +50,18 @@ impl Network {
     pub fn load(path: &Path) -> Result<Self, Error> {
         let checkpoint = Checkpoint::find(path)?;
         let Model { card, tensors } = checkpoint.model()?;
-        // Batch norm's running statistics move in training but are not trained.
-        let trained = tensors.iter().filter(|(name, _)| !name.contains("running_") && !name.contains("num_batches"));
-        let parameters = trained.map(|(_, tensor)| tensor.elem_count()).sum();
+        let (config, size) = (&card.config.model, card.config.data.preprocessing.size);
         let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        let mut packed = config.build(weights.clone())?;
+        packed.pack()?;
         Ok(Self {
-            model: card.config.model.build(weights)?,
+            model: config.build(weights)?,
+            packed,
+            parameters: config.size_report(size, size)?.parameters.used,
             temperature: checkpoint.added(CALIBRATION)?,
             inputs: checkpoint.added(INPUTS)?,
             card,
             checkpoint,
-            parameters,
         })
     }
 
@@ -137,9 +141,10 @@ impl Network {
     /// An operation on tensors that fails, which is a bug.
     pub fn logits(&self, pictures: &[Raster], view: View) -> Result<Vec<Vec<f32>>, Error> {
         let images = self.batch(pictures, view)?;
-        Ok(self.model.forward(&images, Mode::Eval)?.to_vec2()?)
+        Ok(self.packed.forward(&images, Mode::Eval)?.to_vec2()?)
     }
 
+    /// With gradients.
     pub(crate) fn model(&self) -> &dyn Classifier {
         &*self.model
     }
