@@ -25,11 +25,11 @@ pub(crate) fn draw(frame: &mut Frame<'_>, seen: &Seen) {
     progress(frame, bar, seen);
     let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(curves);
     let steps = |value: fn(&hemf_train::StepRecord) -> f64| -> Vec<(f64, f64)> {
-        thinned(seen.steps.iter().map(|record| (record.step as f64, value(record))).collect())
+        thinned(seen.logged().steps.iter().map(|record| (record.step as f64, value(record))).collect())
     };
     let validations = |value: fn(&hemf_train::Validation) -> f64| -> Vec<(f64, f64)> {
         let point = |record: &hemf_train::EpochRecord| Some((record.step as f64, value(record.validation.as_ref()?)));
-        seen.epochs.iter().filter_map(point).collect()
+        seen.logged().epochs.iter().filter_map(point).collect()
     };
     chart(frame, left, "loss", &steps(|record| record.loss), &validations(|scores| scores.loss), None);
     chart(
@@ -50,7 +50,7 @@ fn lines(seen: &Seen) -> Vec<Line<'static>> {
         None => "no process of this machine is training in it".to_owned(),
     };
     let mut lines = vec![Line::from(seen.run.path().display().to_string()).bold(), Line::from(standing)];
-    match seen.steps.last() {
+    match seen.logged().steps.last() {
         None => lines.push("no step is done yet".into()),
         Some(last) => lines.push(Line::from(format!(
             "epoch {}/{}  step {}  loss {:.4}  accuracy {:.1} %  rate {:.2e}  gradient {:.2}",
@@ -63,14 +63,14 @@ fn lines(seen: &Seen) -> Vec<Line<'static>> {
             last.gradient_norm
         ))),
     }
-    if let (Some(pace), Some(last)) = (seen.pace(), seen.steps.last()) {
-        let left = seen.steps_in_all.map(|all| all.saturating_sub(last.step));
+    if let (Some(pace), Some(last)) = (seen.pace(), seen.logged().steps.last()) {
+        let left = seen.steps_in_all().map(|all| all.saturating_sub(last.step));
         let left = left.map_or_else(String::new, |steps| format!("  {} of steps left", duration(steps as f64 * pace)));
         lines.push(Line::from(format!("{:.1} images/s  {pace:.2} s/step{left}", last.images as f64 / pace)));
     }
     let metric = seen.config.train.best;
-    let scores = seen.epochs.iter().filter_map(|record| Some((metric.of(record.validation.as_ref()?)?, record.epoch)));
-    let best = scores.reduce(|best, next| if metric.gain(next.0, best.0) > 0.0 { next } else { best });
+    let best = seen.logged().best(metric);
+    let best = best.and_then(|record| Some((metric.of(record.validation.as_ref()?)?, record.epoch)));
     if let Some((score, epoch)) = best {
         lines.push(Line::from(format!("best validation {} {score:.4} in epoch {epoch}", metric.name())));
     }
@@ -78,8 +78,8 @@ fn lines(seen: &Seen) -> Vec<Line<'static>> {
 }
 
 fn progress(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
-    let done = seen.steps.last().map_or(0, |record| record.step);
-    let share = seen.steps_in_all.map_or(0.0, |all| done as f64 / all.max(1) as f64);
+    let done = seen.logged().steps.last().map_or(0, |record| record.step);
+    let share = seen.steps_in_all().map_or(0.0, |all| done as f64 / all.max(1) as f64);
     frame.render_widget(Gauge::default().ratio(share.clamp(0.0, 1.0)).gauge_style(Style::new().fg(TRAINING)), area);
 }
 

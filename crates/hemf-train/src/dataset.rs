@@ -1,6 +1,6 @@
 //! The data set that a configuration names: a manifest, or a folder of images that is prepared on the spot.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hemf_data::{Check, Manifest, Sample, Split};
 
@@ -25,6 +25,16 @@ impl Dataset {
 /// The manifest's name in a folder that was prepared.
 const MANIFEST: &str = "manifest.csv";
 
+/// The manifest that `data.path` is, or holds.
+pub(crate) fn list_of(data: &DataConfig) -> Option<PathBuf> {
+    data.path.as_deref().map(list_in)
+}
+
+fn list_in(path: &Path) -> PathBuf {
+    let inside = path.join(MANIFEST);
+    if inside.is_file() { inside } else { path.to_path_buf() }
+}
+
 /// Opens `data.path`: a manifest, a folder with a `manifest.csv`, or a folder of images. Every image of a manifest must
 /// be there with its content; one that has it was decoded when the manifest was made.
 pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dataset, Error> {
@@ -32,8 +42,7 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
         let what = "no data set is named; name a manifest or a folder of images, for example with --data";
         return Err(ConfigError::new("configuration", "data.path", what).into());
     };
-    let inside = path.join(MANIFEST);
-    let manifest: &Path = if inside.is_file() { &inside } else { path };
+    let manifest = &list_in(path);
     if !manifest.is_dir() {
         let (read, changes) = if data.allow_changed {
             Manifest::read_changed(manifest)?

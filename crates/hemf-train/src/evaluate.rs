@@ -98,6 +98,19 @@ pub fn evaluate(
     allow_changed: bool,
     observer: &mut dyn Observer,
 ) -> Result<Predictions, Error> {
+    let predictions = evaluate_until(checkpoint, data, split, allow_changed, observer, &AtomicBool::new(false))?;
+    predictions.ok_or_else(|| Error::checkpoint(checkpoint.path(), "was not evaluated")) // nothing stops it
+}
+
+/// As [`evaluate`]; `None` when `stop` was raised on the way.
+pub(crate) fn evaluate_until(
+    checkpoint: &Checkpoint,
+    data: Option<&Path>,
+    split: Split,
+    allow_changed: bool,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Option<Predictions>, Error> {
     let Model { card, tensors } = checkpoint.model()?;
     let EvalSet { manifest, samples, .. } = EvalSet::open(checkpoint, &card, data, split, allow_changed, observer)?;
     let ids = samples.iter().map(|sample| manifest.rows()[sample.row].path.clone()).collect();
@@ -108,8 +121,6 @@ pub fn evaluate(
     let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
     let mut model = config.model.build(weights)?;
     model.pack()?;
-    let never = AtomicBool::new(false);
-    let scores = predict(&*model, &loader, truth.len(), observer, &never)?;
-    let probabilities = scores.map(|scores| scores.probabilities).unwrap_or_default();
-    Ok(Predictions::new(card.classes, ids, truth, probabilities)?)
+    let Some(scores) = predict(&*model, &loader, truth.len(), observer, stop)? else { return Ok(None) };
+    Ok(Some(Predictions::new(card.classes, ids, truth, scores.probabilities)?))
 }

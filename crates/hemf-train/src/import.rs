@@ -50,7 +50,7 @@ pub fn import(weights: &Path, out: &Path, mut config: RunConfig, classes: Vec<St
 
 /// The last layer has as many rows as there are classes.
 fn check_head(path: &Path, head: Option<&Tensor>, classes: &[String]) -> Result<(), Error> {
-    match head.map(|head| head.dims()[0]) {
+    match head.and_then(|head| head.dims().first().copied()) {
         Some(rows) if rows != classes.len() => {
             let what = format!("{} names, but the weights in {} are for {rows}", classes.len(), path.display());
             Err(ConfigError::new("--classes", "", what).into())

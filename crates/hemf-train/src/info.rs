@@ -5,7 +5,7 @@ use std::path::Path;
 use hemf_model::{ModelConfig, Part};
 use serde::Serialize;
 
-use crate::{Checkpoint, Error, Layer, RunConfig};
+use crate::{Checkpoint, ConfigError, Error, Layer, RunConfig};
 
 /// Classes of a network that nobody has named a number for: those of ISIC2018, which the published sizes are for.
 const CLASSES: usize = 7;
@@ -47,7 +47,12 @@ fn configuration(target: &Path, over: &[Layer]) -> Result<RunConfig, Error> {
         let layers = [&[Layer::set("preset", "model.preset", name)?], over].concat();
         return Ok(RunConfig::from_layers(&layers)?);
     }
-    let card = Checkpoint::find(target)?.model()?.card;
+    let checkpoint = Checkpoint::find(target)?;
+    if !over.is_empty() {
+        let what = "cannot change a network that is trained already; name a configuration file or a preset";
+        return Err(ConfigError::new("--set", "", what).into());
+    }
+    let card = checkpoint.model()?.card;
     let mut config = card.config;
     config.model = config.model.with_classes(card.classes.len());
     Ok(config)

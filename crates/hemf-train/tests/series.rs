@@ -1,27 +1,28 @@
 //! CAME from first step to export, and several runs that belong together, on a few generated pictures.
 
+mod runs;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::AtomicBool,
 };
 
 use hemf_data::quickstart::{Spec, generate};
 use hemf_train::{
-    Checkpoint, Error, Event, Layer, Network, Observer, Order, Outcome, RunConfig, Silent, Split, Target, Trainer,
-    cross_validate, evaluate, export, import, reproduce,
+    Checkpoint, Error, Event, Layer, Network, Order, Outcome, RunConfig, Silent, Split, Target, Trainer,
+    cross_validate, evaluate, export, import, reproduce, train_seeds,
 };
+use runs::{Steps, StopWhen};
 use tempfile::TempDir;
 
 const HEMF: &str = "{preset: hemf-nano, dims: [16, 16, 32, 32], elf_depths: [1, 1, 1, 1], egf_depths: [1, 1, 1, 1]}";
 const CAME: &str = "{preset: came-nano, dims: [8, 16, 24, 32], heads: [1, 2, 2, 4], global_depths: [2, 1, 1, 1]}";
 
-/// A folder with 32 pictures of four classes in `data`.
+/// A folder with 32 pictures of four classes in `data`, without their manifest.
 fn place() -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("data");
-    generate(&data, &Spec { per_class: 8, size: 64, seed: 7 }).unwrap();
-    fs::remove_file(data.join("manifest.csv")).unwrap();
+    let dir = runs::place();
+    fs::remove_file(dir.path().join("data/manifest.csv")).unwrap();
     dir
 }
 
@@ -37,21 +38,6 @@ fn config(dir: &Path, name: &str, model: &str, more: &[&str]) -> RunConfig {
     RunConfig::from_layers(&layers).unwrap()
 }
 
-/// Raises `stop` at the n-th step that it sees.
-struct StopAtStep<'a> {
-    stop: &'a AtomicBool,
-    left: usize,
-}
-
-impl Observer for StopAtStep<'_> {
-    fn event(&mut self, event: &Event<'_>) {
-        if let Event::Step(_) = event {
-            self.left = self.left.saturating_sub(1);
-            self.stop.store(self.left == 0, Ordering::Relaxed);
-        }
-    }
-}
-
 #[test]
 fn came_trains_stops_resumes_evaluates_and_is_exported_and_imported() {
     let dir = place();
@@ -61,7 +47,7 @@ fn came_trains_stops_resumes_evaluates_and_is_exported_and_imported() {
 
     let stop = AtomicBool::new(false);
     let mut halves = Trainer::start(config(dir.path(), "halves", CAME, &[]), &mut Silent).unwrap();
-    let outcome = halves.run(&mut StopAtStep { stop: &stop, left: 3 }, &stop).unwrap();
+    let outcome = halves.run(&mut Steps::until(3, &stop), &stop).unwrap();
     assert_eq!(outcome, Outcome::Interrupted);
     let folder = halves.folder().clone();
     drop(halves);
@@ -116,17 +102,49 @@ fn a_stopped_cross_validation_goes_on_and_tests_every_image_once() {
     let halves = config(dir.path(), "halves", HEMF, &folds);
     let stop = AtomicBool::new(false);
     let steps_per_fold = 2;
-    let mut observer = StopAtStep { stop: &stop, left: steps_per_fold + 1 };
+    let mut observer = Steps::until(steps_per_fold + 1, &stop);
     assert!(cross_validate(&halves, &mut observer, &stop).unwrap().is_none());
-    let mut rest = StopAtStep { stop: &stop, left: usize::MAX };
+    let mut rest = Steps::default();
     let resumed = cross_validate(&halves, &mut rest, &never).unwrap().unwrap();
-    assert_eq!(usize::MAX - rest.left, steps_per_fold - 1);
+    assert_eq!(rest.seen, steps_per_fold - 1);
     assert_eq!(resumed.pooled.to_json(), whole.pooled.to_json());
     assert_eq!(fs::read_to_string(resumed.folder.join("report/predictions.csv")).unwrap(), pooled);
 
+    // Predictions that are not of these weights and images are made again; a stop is heard on the way.
+    let predictions = resumed.folder.join("fold-1/report/predictions.csv");
+    let made = fs::read_to_string(&predictions).unwrap();
+    fs::write(&predictions, made.replace("0.", "0.0")).unwrap();
+    let stop = AtomicBool::new(false);
+    let mut watcher = StopWhen { stop: &stop, when: |event| matches!(event, Event::Scored { .. }) };
+    assert!(cross_validate(&halves, &mut watcher, &stop).unwrap().is_none());
+    cross_validate(&halves, &mut Silent, &never).unwrap().unwrap();
+    assert_eq!(fs::read_to_string(&predictions).unwrap(), made);
+
+    let other = config(dir.path(), "halves", HEMF, &[&folds[..], &["data.prepare.seed=9"]].concat());
+    let error = cross_validate(&other, &mut Silent, &never).unwrap_err();
+    assert!(error.to_string().contains("fold-1.csv: lists the images of another data set or split"), "{error}");
     let other = config(dir.path(), "halves", HEMF, &[&folds[..], &["train.seed=9"]].concat());
     let error = cross_validate(&other, &mut Silent, &never).unwrap_err();
     assert!(error.to_string().contains("fold-1: is there already and was made by other settings"), "{error}");
+}
+
+#[test]
+fn several_seeds_go_on_in_their_folders() {
+    let dir = place();
+    let stop = AtomicBool::new(false);
+    let config = config(dir.path(), "run", HEMF, &["train.epochs=1"]);
+    let error = train_seeds(&config, &[1, 2, 1], &mut Silent, &stop).unwrap_err();
+    assert!(error.to_string().contains("--seeds: 1 is named twice"), "{error}");
+
+    // Stopped in the second run; what the first left is not trained again, though its images are a bare folder.
+    let steps = 3;
+    assert!(train_seeds(&config, &[1, 2], &mut Steps::until(steps + 1, &stop), &stop).unwrap().is_none());
+    let mut rest = Steps::default();
+    let seeds = train_seeds(&config, &[1, 2], &mut rest, &AtomicBool::new(false)).unwrap().unwrap();
+    assert_eq!((rest.seen, seeds.score.runs), (steps - 1, 2));
+    let runs: Vec<_> = seeds.runs.iter().map(|run| run.run.file_name().unwrap().to_owned()).collect();
+    assert_eq!(runs, ["run-seed1", "run-seed2"]);
+    assert!(!dir.path().join("runs/run-seed1-2").exists());
 }
 
 #[test]
@@ -156,27 +174,6 @@ fn distributed(dir: &Path, classes: &[&str], n: usize) -> PathBuf {
     data
 }
 
-/// Keeps the sentences that are told, and raises `stop` at the first step if it is there.
-#[derive(Default)]
-struct Notes<'a> {
-    told: Vec<String>,
-    steps: usize,
-    stop: Option<&'a AtomicBool>,
-}
-
-impl Observer for Notes<'_> {
-    fn event(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Note(text) => self.told.push((*text).to_owned()),
-            Event::Step(_) => {
-                self.steps += 1;
-                self.stop.iter().for_each(|stop| stop.store(true, Ordering::Relaxed));
-            }
-            _ => {}
-        }
-    }
-}
-
 fn order(dir: &Path, network: Network, target: Target, data: PathBuf) -> Order {
     Order { network, target, data, labels: None, metadata: None, out: dir.join("runs"), quick: true }
 }
@@ -187,12 +184,12 @@ fn a_row_of_the_paper_from_raw_folders_stopped_and_gone_on_with() {
     let data = distributed(dir.path(), &["CT_COVID", "CT_NonCOVID"], 20);
     let order = order(dir.path(), Network::Came, Target::Covid19Ct, data);
     let stop = AtomicBool::new(false);
-    let mut notes = Notes { stop: Some(&stop), ..Notes::default() };
+    let mut notes = Steps::until(1, &stop);
     assert!(reproduce(&order, &mut notes, &stop).unwrap().is_none());
     assert!(notes.told.iter().any(|note| note.contains("audit: no-groups")), "{:?}", notes.told);
 
     let never = AtomicBool::new(false);
-    let mut notes = Notes::default();
+    let mut notes = Steps::default();
     let table = reproduce(&order, &mut notes, &never).unwrap().unwrap();
     let row = &table.rows[0];
     assert_eq!((&*row.name, row.images), ("CAME, COVID19-CT", 10));
@@ -203,9 +200,9 @@ fn a_row_of_the_paper_from_raw_folders_stopped_and_gone_on_with() {
     assert!(table.to_text().contains("accuracy              78.49"), "{}", table.to_text());
 
     // Once more: everything is there, and nothing is trained again.
-    let mut notes = Notes::default();
+    let mut notes = Steps::default();
     assert_eq!(reproduce(&order, &mut notes, &never).unwrap().unwrap().to_json(), table.to_json());
-    assert!(notes.steps == 0 && notes.told.iter().any(|note| note.ends_with("is done")), "{:?}", notes.told);
+    assert!(notes.seen == 0 && notes.told.iter().any(|note| note.ends_with("is done")), "{:?}", notes.told);
 
     let elsewhere = Order { data: dir.path().join("made"), ..order };
     let error = reproduce(&elsewhere, &mut Silent, &never).unwrap_err().to_string();
@@ -229,7 +226,7 @@ fn kvasirs_row_is_the_mean_of_its_two_folds() {
     let metadata = dir.path().join("patients.csv");
     fs::write(&metadata, table).unwrap();
     let order = Order { metadata: Some(metadata), ..order(dir.path(), Network::Hemf, Target::Kvasir, data) };
-    let mut notes = Notes::default();
+    let mut notes = Steps::default();
     let table = reproduce(&order, &mut notes, &AtomicBool::new(false)).unwrap().unwrap();
     assert!(
         notes.told.iter().any(|note| note.contains("belong to a group that is also in training")),
@@ -248,7 +245,7 @@ fn the_ablation_is_seven_runs() {
     let dir = tempfile::tempdir().unwrap();
     let data = distributed(dir.path(), &["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"], 6);
     let order = order(dir.path(), Network::Hemf, Target::Ablation, data);
-    let mut notes = Notes::default();
+    let mut notes = Steps::default();
     let table = reproduce(&order, &mut notes, &AtomicBool::new(false)).unwrap().unwrap();
     let names: Vec<&str> = table.rows.iter().map(|row| &*row.name).collect();
     assert_eq!(names, ["S1", "S2", "S3", "S4", "S5", "S6", "S7"]);

@@ -117,8 +117,10 @@ fn verdict(findings: &Findings, demands: &[(String, f64)]) -> Result<Exit, Failu
 /// `SCORE=NUMBER`
 fn demand(text: &str) -> Result<(String, f64), String> {
     let (name, number) = text.rsplit_once('=').ok_or("expected SCORE=NUMBER, such as accuracy=0.8")?;
-    let number = number.parse().map_err(|_| format!("\"{number}\" is not a number"))?;
-    Ok((name.to_owned(), number))
+    match number.parse::<f64>() {
+        Ok(least) if least.is_finite() => Ok((name.to_owned(), least)),
+        _ => Err(format!("\"{number}\" is not a finite number")),
+    }
 }
 
 /// `report` in the run's folder, or here for a checkpoint outside of a run; other splits have their own.

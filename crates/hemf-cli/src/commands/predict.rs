@@ -95,7 +95,9 @@ pub(super) fn run(args: Predict) -> Result<Exit, Failure> {
             Format::Csv => answer.to_csv(top),
             Format::Jsonl => answer.to_json(),
         };
-        written = print(&line);
+        if written.is_ok() {
+            written = print(&line);
+        }
         Ok(())
     })?;
     written?;

@@ -64,7 +64,7 @@ pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
                 None => quickstart(&args.layers()?, &mut progress)?,
             };
             if args.plan {
-                let plan = Trainer::plan(config, &mut progress, &stop)?;
+                let Some(plan) = Trainer::plan(config, &mut progress, &stop)? else { return Ok(Exit::Interrupted) };
                 print(&if args.json { format!("{}\n", json!(plan)) } else { plan.to_text() })?;
                 return Ok(Exit::Ok);
             }

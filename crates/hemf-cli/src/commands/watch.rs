@@ -1,14 +1,13 @@
 //! `hemf watch`: a dashboard of a run, on the terminal.
 
 use std::{
-    fs,
     io::IsTerminal,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use hemf_train::{EpochRecord, RunConfig, RunFolder, StepRecord, memory_of, read_log};
+use hemf_train::{LogReader, Logged, RunConfig, RunFolder, memory_of};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 
 use crate::{
@@ -29,14 +28,9 @@ const INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) struct Seen {
     pub(crate) run: RunFolder,
     pub(crate) config: RunConfig,
-    pub(crate) steps: Vec<StepRecord>,
-    pub(crate) epochs: Vec<EpochRecord>,
-    /// Steps of the whole run, once an epoch shows how many it has.
-    pub(crate) steps_in_all: Option<usize>,
+    log: LogReader,
     /// The process that trains, with its memory.
     pub(crate) process: Option<(u32, Option<u64>)>,
-    /// Size of the log when it was read.
-    length: u64,
 }
 
 pub(super) fn run(args: Watch) -> Result<Exit, Failure> {
@@ -80,30 +74,30 @@ fn watch(terminal: &mut ratatui::DefaultTerminal, seen: &mut Seen) -> std::io::R
 impl Seen {
     fn new(run: RunFolder) -> Result<Self, Failure> {
         let config = RunConfig::load(&run.config_file(), &[])?;
-        let (steps, epochs, steps_in_all, process) = Default::default();
-        Ok(Self { run, config, steps, epochs, steps_in_all, process, length: 0 })
+        let log = LogReader::new(run.log());
+        Ok(Self { run, config, log, process: None })
     }
 
     /// Reads what is new. The files are only read.
     fn look(&mut self) {
         self.process = self.run.trained_by().map(|id| (id, memory_of(id)));
-        let length = fs::metadata(self.run.log()).map_or(0, |file| file.len());
-        if length == self.length {
-            return;
-        }
-        if let Ok(text) = fs::read_to_string(self.run.log()) {
-            (self.steps, self.epochs) = read_log(&text);
-            self.length = length;
-        }
-        // The first step of the second epoch shows where the first ended.
-        let per_epoch = self.steps.iter().find(|record| record.epoch == 2).map(|record| record.step - 1);
-        let only = self.epochs.last().map(|record| record.step / record.epoch);
-        self.steps_in_all = per_epoch.or(only).map(|steps| steps * self.config.train.epochs);
+        let _ = self.log.look(); // what cannot be read now may be at the next look
+    }
+
+    /// What the run has told so far.
+    pub(crate) fn logged(&self) -> &Logged {
+        self.log.logged()
+    }
+
+    /// Steps of the whole run.
+    pub(crate) fn steps_in_all(&self) -> Option<usize> {
+        self.logged().steps_per_epoch.map(|steps| steps * self.config.train.epochs)
     }
 
     /// Seconds of the last steps, each.
     pub(crate) fn pace(&self) -> Option<f64> {
-        let last = &self.steps[self.steps.len().saturating_sub(50)..];
+        let steps = &self.logged().steps;
+        let last = &steps[steps.len().saturating_sub(50)..];
         (!last.is_empty()).then(|| last.iter().map(|record| record.seconds).sum::<f64>() / last.len() as f64)
     }
 }

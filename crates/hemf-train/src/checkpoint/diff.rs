@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Checkpoint, STATE, folder};
-use crate::Error;
+use crate::{Error, json::flat};
 
 /// What differs between two checkpoints, in the order of the names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -70,7 +70,7 @@ pub fn difference(a: &Checkpoint, b: &Checkpoint) -> Result<Difference, Error> {
     let has_state = |c: &Checkpoint| folder::current(c.path()).join(STATE).exists();
     if has_state(a) && has_state(b) {
         let (state_a, state_b) = (a.state()?, b.state()?);
-        found.compare_values("progress", &json(&state_a.progress)?, &json(&state_b.progress)?);
+        found.compare_values("progress.", &json(&state_a.progress)?, &json(&state_b.progress)?);
         found.compare("state/", &state_a.tensors, &state_b.tensors)?;
     }
     Ok(found)
@@ -97,15 +97,13 @@ impl Difference {
         Ok(())
     }
 
-    fn compare_values(&mut self, path: &str, a: &Value, b: &Value) {
-        if let (Value::Object(in_a), Value::Object(in_b)) = (a, b) {
-            for key in in_a.keys().chain(in_b.keys().filter(|key| !in_a.contains_key(*key))) {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                let null = Value::Null;
-                self.compare_values(&path, in_a.get(key).unwrap_or(&null), in_b.get(key).unwrap_or(&null));
+    fn compare_values(&mut self, prefix: &str, a: &Value, b: &Value) {
+        let (a, b) = (flat(a), flat(b));
+        for key in a.keys().chain(b.keys()) {
+            let pair = [&a, &b].map(|values| values.get(key).cloned().unwrap_or_default());
+            if pair[0] != pair[1] {
+                self.values.insert(format!("{prefix}{key}"), pair);
             }
-        } else if a != b {
-            self.values.insert(path.to_owned(), [a.clone(), b.clone()]);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use serde::Serialize;
 
 use super::{Checkpoint, MODEL, STATE, folder};
-use crate::{Error, RunFolder, read_log};
+use crate::{Error, Logged, RunFolder};
 
 /// What was found of one checkpoint, or of the log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,12 +42,14 @@ fn verified(path: &std::path::Path, result: Result<String, Error>) -> Verified {
 
 fn check(checkpoint: &Checkpoint) -> Result<String, Error> {
     let folder = folder::current(checkpoint.path());
-    for name in folder::names(&folder)? {
-        folder::read(&folder, &name)?;
+    let names = folder::names(&folder)?;
+    // Model and state are verified as they are loaded.
+    for name in names.iter().filter(|name| *name != MODEL && *name != STATE) {
+        folder::read(&folder, name)?;
     }
     let model = checkpoint.model()?;
     let mut what = format!("{} tensors", model.tensors.len());
-    if folder.join(STATE).exists() {
+    if folder.join(STATE).exists() || names.iter().any(|name| name == STATE) {
         let state = checkpoint.state()?;
         if state.progress.epoch != model.card.epoch {
             let what = format!("{MODEL} is of epoch {}, {STATE} of {}", model.card.epoch, state.progress.epoch);
@@ -69,7 +71,7 @@ fn check_log(run: &RunFolder) -> Result<String, Error> {
     let done = state.progress.step;
     let path = run.log();
     let text = fs::read_to_string(&path).map_err(|e| Error::checkpoint(&path, format!("cannot be read: {e}")))?;
-    let (steps, epochs) = read_log(&text);
+    let Logged { steps, epochs, .. } = Logged::of(&text);
     let odd = (1..=done).zip(steps.iter().map(|record| record.step).chain(std::iter::repeat(0))).find(|(a, b)| a != b);
     match odd {
         None => Ok(format!("{} steps, {} epochs and validations", steps.len(), epochs.len())),

@@ -59,6 +59,7 @@ impl RunConfig {
         at_least_one("train.epochs", train.epochs)?;
         at_most("train.epochs", train.epochs, 100_000)?;
         at_least_one("train.batch", train.batch)?;
+        at_most("train.batch", train.batch, 1_000_000)?;
         at_least_one("train.accumulate", train.accumulate)?;
         at_most("train.accumulate", train.accumulate, 100_000)?;
         at_least_one("train.keep", train.keep)?;
@@ -70,6 +71,7 @@ impl RunConfig {
         at_least_one("train.validate.every", every)?;
         if let SaveEvery::Steps(Every { every }) | SaveEvery::Minutes(Every { every }) = train.checkpoint {
             at_least_one("train.checkpoint.every", every)?;
+            at_most("train.checkpoint.every", every, 1_000_000_000)?;
         }
         if let Some(stopping) = train.early_stopping {
             at_least_one("train.early_stopping.patience", stopping.patience)?;
@@ -106,13 +108,20 @@ impl RunConfig {
     }
 
     fn check_schedule(&self) -> Result<(), Refusal> {
+        let warmup = |epochs| at_most("train.schedule.warmup_epochs", epochs, 100_000);
         match &self.train.schedule {
             ScheduleConfig::Cosine(cosine) => {
+                warmup(cosine.warmup_epochs)?;
                 positive("train.schedule.warmup_from", cosine.warmup_from)?;
                 not_negative("train.schedule.end", cosine.end)
             }
-            ScheduleConfig::Constant(constant) => positive("train.schedule.warmup_from", constant.warmup_from),
+            ScheduleConfig::Constant(constant) => {
+                warmup(constant.warmup_epochs)?;
+                positive("train.schedule.warmup_from", constant.warmup_from)
+            }
             ScheduleConfig::Step(step) => {
+                warmup(step.warmup_epochs)?;
+                step.after.iter().try_for_each(|&epoch| at_most("train.schedule.after", epoch, 100_000))?;
                 positive("train.schedule.warmup_from", step.warmup_from)?;
                 positive("train.schedule.factor", step.factor)?;
                 ensure(step.after.is_sorted_by(|a, b| a < b), "train.schedule.after", || {

@@ -2,7 +2,7 @@
 //!
 //! Each element is computed alone and sums run over fixed chunks, so the number of threads changes no bit.
 
-use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 /// Elements per piece of parallel work: large enough to pay for the hand-over, small enough to share out.
@@ -152,10 +152,19 @@ impl InplaceOp3 for Nesterov {
 
 /// Sum of the squares of all elements, in f64.
 pub(crate) fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
-    let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-    let partial: Vec<f64> =
-        values.par_chunks(CHUNK).map(|chunk| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum()).collect();
-    Ok(partial.iter().sum())
+    let of = |values: &[f32]| {
+        let square = |&x: &f32| f64::from(x) * f64::from(x);
+        let partial: Vec<f64> = values.par_chunks(CHUNK).map(|chunk| chunk.iter().map(square).sum()).collect();
+        partial.iter().sum()
+    };
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(values) if layout.is_contiguous() => Ok(of(slice(values, layout)?)),
+        _ => {
+            drop(storage);
+            Ok(of(&tensor.flatten_all()?.to_vec1::<f32>()?))
+        }
+    }
 }
 
 fn zip(target: &mut [f32], source: &[f32], change: impl Fn(&mut f32, f32) + Sync) {

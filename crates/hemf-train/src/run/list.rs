@@ -9,8 +9,8 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{EpochRecord, RunFolder, read_log};
-use crate::{Error, Metric, RunConfig, Validation};
+use super::{Logged, RunFolder};
+use crate::{Error, Metric, RunConfig, Validation, json};
 
 /// A run as its folder tells it.
 #[derive(Clone, Debug, Serialize)]
@@ -58,27 +58,23 @@ impl RunSummary {
     pub fn of(run: &RunFolder) -> Result<Self, Error> {
         let config = RunConfig::load(&run.config_file(), &[])?;
         let text = fs::read_to_string(run.log()).unwrap_or_default(); // none before the first step
-        let (steps, epochs) = read_log(&text);
+        let logged = Logged::of(&text);
         let metric = config.train.best;
-        let best = best_of(&epochs, metric);
-        let ends = |record: &&EpochRecord| epochs.iter().any(|later| later.epoch > record.epoch);
-        let done = epochs.iter().filter(ends).map(|record| record.epoch).max().unwrap_or(0);
-        let finished = text.lines().last().is_some_and(|line| line.contains("\"event\":\"end\""));
-        let last_epoch = epochs.last().map_or(0, |record| record.epoch);
+        let best = logged.best(metric);
         Ok(Self {
             path: run.path().to_path_buf(),
             standing: match run.trained_by() {
                 Some(_) => Standing::Running,
-                None if finished => Standing::Finished,
+                None if logged.ended => Standing::Finished,
                 None => Standing::Stopped,
             },
-            epochs_done: if finished { last_epoch } else { done },
+            epochs_done: logged.epochs_done(),
             epochs: config.train.epochs,
-            steps: steps.last().map_or(0, |record| record.step),
+            steps: logged.steps.last().map_or(0, |record| record.step),
             metric,
             best: best.and_then(|record| Some((metric.of(record.validation.as_ref()?)?, record.epoch))),
             validation: best.and_then(|record| record.validation.clone()),
-            seconds: steps.iter().map(|record| record.seconds).sum(),
+            seconds: logged.steps.iter().map(|record| record.seconds).sum(),
             config,
         })
     }
@@ -93,25 +89,10 @@ impl RunSummary {
     }
 }
 
-/// The first validation with the best score.
-fn best_of(epochs: &[EpochRecord], metric: Metric) -> Option<&EpochRecord> {
-    let score = |record: &EpochRecord| metric.of(record.validation.as_ref()?);
-    epochs.iter().filter(|record| score(record).is_some()).reduce(|best, next| {
-        let gain = score(next).zip(score(best)).map_or(0.0, |(next, best)| metric.gain(next, best));
-        if gain > 0.0 { next } else { best }
-    })
-}
-
 /// The settings that are not the same in all of `runs`, by key, with each run's value; where results go is left out.
 pub fn differing_settings(runs: &[RunSummary]) -> BTreeMap<String, Vec<Value>> {
-    let flat: Vec<BTreeMap<String, Value>> = runs
-        .iter()
-        .map(|run| {
-            let mut settings = BTreeMap::new();
-            flatten("", &serde_json::to_value(&run.config).unwrap_or_default(), &mut settings);
-            settings
-        })
-        .collect();
+    let settings = |run: &RunSummary| json::flat(&serde_json::to_value(&run.config).unwrap_or_default());
+    let flat: Vec<BTreeMap<String, Value>> = runs.iter().map(settings).collect();
     let mut keys: Vec<&String> = flat.iter().flat_map(BTreeMap::keys).collect();
     keys.sort();
     keys.dedup();
@@ -122,16 +103,4 @@ pub fn differing_settings(runs: &[RunSummary]) -> BTreeMap<String, Vec<Value>> {
         .map(|key| (key.clone(), row(key)))
         .filter(|(_, values)| values.windows(2).any(|pair| pair[0] != pair[1]))
         .collect()
-}
-
-fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                flatten(&path, value, into);
-            }
-        }
-        _ => drop(into.insert(path.to_owned(), value.clone())),
-    }
 }

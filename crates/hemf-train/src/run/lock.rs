@@ -1,11 +1,11 @@
 //! One process at a time trains in a run folder.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
 };
 
-use crate::{Error, RunFolder};
+use crate::{Error, RunFolder, process::has_open};
 
 /// The lock file's name in a run folder. It holds the number of the process that trains.
 const NAME: &str = ".lock";
@@ -45,17 +45,12 @@ impl Drop for Lock {
 }
 
 impl RunFolder {
-    /// The process that is training in this run now, if there is one on this machine.
+    /// The process that is training in this run now, if there is one on this machine. The lock is not tried: whoever
+    /// holds it for a moment, to see, would keep a resume out.
     pub fn trained_by(&self) -> Option<u32> {
-        let mut file = File::open(self.path().join(NAME)).ok()?;
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text).ok()?;
-                text.trim().parse().ok()
-            }
-            _ => None,
-        }
+        let path = self.path().join(NAME);
+        let id = fs::read_to_string(&path).ok()?.trim().parse().ok()?;
+        has_open(id, &path).then_some(id)
     }
 }
 
@@ -76,6 +71,9 @@ mod tests {
         assert!(error.to_string().contains(&format!("process {} is training", std::process::id())), "{error}");
         drop(lock);
         assert_eq!(run.trained_by(), None);
+        // A process that was killed leaves its number, which another may get.
+        std::fs::write(dir.path().join(NAME), std::process::id().to_string()).unwrap();
+        assert_eq!(run.trained_by().is_none(), cfg!(target_os = "linux"));
         Lock::hold(&run).unwrap();
     }
 }

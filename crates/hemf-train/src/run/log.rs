@@ -57,6 +57,10 @@ pub struct EpochRecord {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line<'a> {
+    Begin {
+        step: usize,
+        steps_per_epoch: usize,
+    },
     Step(&'a StepRecord),
     Epoch(&'a EpochRecord),
     End {
@@ -82,14 +86,15 @@ pub(crate) struct RunLog {
 impl RunLog {
     /// Opens the log of `run` where `progress` stands: what was logged after it is dropped, since it will
     /// happen again.
-    pub(crate) fn open(run: &RunFolder, progress: &Progress) -> Result<Self, Error> {
+    pub(crate) fn open(run: &RunFolder, progress: &Progress, steps_per_epoch: usize) -> Result<Self, Error> {
         let path = run.log();
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(), // a new run
             text => text.map_err(|error| Error::checkpoint(&path, format!("cannot be read: {error}")))?,
         };
         let (lines, epochs) = kept(&text, progress);
-        write_whole(&path, lines.as_bytes())?;
+        let begin = line(&Line::Begin { step: 0, steps_per_epoch }).map_err(Error::write(&path))?;
+        write_whole(&path, (begin + &lines).as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path).map_err(Error::write(&path))?;
         let log =
             Self { path, file, summary: run.path().join("summary.csv"), epochs, events: Events::open(run, progress)? };
@@ -122,14 +127,12 @@ impl RunLog {
 
     /// Makes what was logged durable: a checkpoint must not know of steps that the log has lost.
     pub(crate) fn sync(&self) -> Result<(), Error> {
-        self.file.sync_data().map_err(Error::write(&self.path))
+        self.file.sync_data().map_err(Error::write(&self.path))?;
+        self.events.sync()
     }
 
-    fn append(&mut self, line: &Line<'_>) -> Result<(), Error> {
-        serde_json::to_string(line)
-            .map_err(Into::into)
-            .and_then(|text| self.file.write_all(format!("{text}\n").as_bytes()))
-            .map_err(Error::write(&self.path))
+    fn append(&mut self, event: &Line<'_>) -> Result<(), Error> {
+        line(event).and_then(|text| self.file.write_all(text.as_bytes())).map_err(Error::write(&self.path))
     }
 
     fn write_summary(&self) -> Result<(), Error> {
@@ -152,8 +155,12 @@ impl RunLog {
     }
 }
 
+fn line(event: &Line<'_>) -> std::io::Result<String> {
+    Ok(serde_json::to_string(event)? + "\n")
+}
+
 /// Replaces a file whole: what is killed on the way leaves the old one.
-pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
@@ -167,20 +174,6 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// The steps and epochs of a log, whatever process is writing it. A line that is not whole is left out.
-pub fn read_log(text: &str) -> (Vec<StepRecord>, Vec<EpochRecord>) {
-    let (mut steps, mut epochs) = (Vec::new(), Vec::new());
-    for line in text.lines() {
-        let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
-        if value["event"] == "step" {
-            steps.extend(serde_json::from_value(value).ok());
-        } else if value["event"] == "epoch" {
-            epochs.extend(serde_json::from_value(value).ok());
-        }
-    }
-    (steps, epochs)
-}
-
 /// The lines of the log up to `progress`, and the epochs among them. A line that a kill cut off is dropped.
 fn kept(text: &str, progress: &Progress) -> (String, Vec<EpochRecord>) {
     let mut lines = String::new();
@@ -188,8 +181,8 @@ fn kept(text: &str, progress: &Progress) -> (String, Vec<EpochRecord>) {
     for line in text.lines() {
         let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
         let Some(step) = value["step"].as_u64() else { continue };
-        if value["event"] == "end" {
-            continue; // a run that goes on, or says so again
+        if value["event"] == "begin" || value["event"] == "end" {
+            continue; // said anew
         }
         let of_epoch = value["event"] == "epoch";
         let done = if of_epoch { progress.recorded } else { progress.step };
@@ -209,6 +202,7 @@ fn kept(text: &str, progress: &Progress) -> (String, Vec<EpochRecord>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Logged;
 
     fn step(step: usize) -> StepRecord {
         StepRecord { step, epoch: 1, loss: 0.5, accuracy: 0.25, lr: 1e-4, gradient_norm: 2.0, images: 4, seconds: 0.1 }
@@ -225,7 +219,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("config.yaml"), "").unwrap();
         let run = RunFolder::open(dir.path()).unwrap();
-        let mut log = RunLog::open(&run, &Progress::default()).unwrap();
+        let mut log = RunLog::open(&run, &Progress::default(), 2).unwrap();
         log.step(&step(1)).unwrap();
         log.step(&step(2)).unwrap();
         log.epoch(&epoch(1, 2)).unwrap();
@@ -235,16 +229,22 @@ mod tests {
 
         // The checkpoint was saved after step 3, before the second epoch's line was written.
         let progress = Progress { step: 3, epoch: 1, batch: 1, recorded: 2, ..Progress::default() };
-        let log = RunLog::open(&run, &progress).unwrap();
+        let log = RunLog::open(&run, &progress, 2).unwrap();
         assert_eq!(log.epochs(), [epoch(1, 2)]);
         let text = fs::read_to_string(run.log()).unwrap();
-        assert_eq!(read_log(&text), (vec![step(1), step(2), step(3)], vec![epoch(1, 2)]));
+        let expected = Logged {
+            steps_per_epoch: Some(2),
+            steps: vec![step(1), step(2), step(3)],
+            epochs: vec![epoch(1, 2)],
+            ended: false,
+        };
+        assert_eq!(Logged::of(&text), expected);
         let summary = fs::read_to_string(dir.path().join("summary.csv")).unwrap();
         assert_eq!(summary, format!("{SUMMARY_HEADER}1,2,0.0001,0.5,0.25,0.5,0.75,,0.7,\n"));
         drop(log);
 
         fs::write(run.log(), b"\xff").unwrap();
-        let Err(error) = RunLog::open(&run, &progress) else { panic!("a log that cannot be read was dropped") };
+        let Err(error) = RunLog::open(&run, &progress, 2) else { panic!("a log that cannot be read was dropped") };
         assert!(error.to_string().contains("log.jsonl: cannot be read"), "{error}");
         assert_eq!(fs::read(run.log()).unwrap(), b"\xff");
     }

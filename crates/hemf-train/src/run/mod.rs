@@ -11,12 +11,14 @@ use crate::{Error, OutputConfig, RunConfig, checkpoint::Checkpoint};
 mod list;
 mod lock;
 mod log;
+mod read;
 mod tensorboard;
 
 pub use list::{RunSummary, Standing, differing_settings};
 pub(crate) use lock::Lock;
-pub(crate) use log::RunLog;
-pub use log::{EpochRecord, StepRecord, read_log};
+pub use log::{EpochRecord, StepRecord};
+pub(crate) use log::{RunLog, write_whole};
+pub use read::{LogReader, Logged};
 
 /// How many numbers are tried when a run's name is taken.
 const MOST_RUNS_OF_A_NAME: usize = 100_000;
@@ -155,7 +157,7 @@ impl RunFolder {
 
     pub(crate) fn write_config(&self, config: &RunConfig) -> Result<(), Error> {
         let path = self.config_file();
-        log::write_whole(&path, config.to_yaml().as_bytes())
+        write_whole(&path, config.to_yaml().as_bytes())
     }
 }
 

@@ -14,12 +14,12 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{ErrorKind, Write},
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{EpochRecord, RunFolder, StepRecord, log::write_whole};
+use super::{EpochRecord, RunFolder, StepRecord, write_whole};
 use crate::{Error, checkpoint::Progress};
 
 /// TensorBoard looks for `tfevents` in a file's name. One name for the whole run, however often it is resumed.
@@ -38,7 +38,10 @@ impl Events {
     /// dropped.
     pub(super) fn open(run: &RunFolder, progress: &Progress) -> Result<Self, Error> {
         let path = run.path().join(NAME);
-        let old = fs::read(&path).unwrap_or_default();
+        let old = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(), // a new run
+            old => old.map_err(|error| Error::checkpoint(&path, format!("cannot be read: {error}")))?,
+        };
         let mut kept = Vec::new();
         for (whole, event) in records(&old) {
             let of_validation = event.windows(VALIDATION.len()).any(|part| part == VALIDATION.as_bytes());
@@ -82,6 +85,11 @@ impl Events {
         .filter_map(|(tag, value)| Some((tag, value?)))
         .collect();
         self.scalars(record.step, &scalars)
+    }
+
+    /// Makes what was written durable.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(Error::write(&self.path))
     }
 
     fn scalars(&mut self, step: usize, scalars: &[(&str, f64)]) -> Result<(), Error> {
@@ -261,5 +269,10 @@ mod tests {
         let steps: Vec<u64> = records(&file).map(|(_, event)| step_of(event).unwrap()).collect();
         assert_eq!(steps, [0, 1, 1, 2]);
         assert_eq!(records(&file).map(|(whole, _)| whole.len()).sum::<usize>(), file.len());
+
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap(); // there, and not to be read
+        let Err(error) = Events::open(&run, &progress) else { panic!("events that cannot be read were dropped") };
+        assert!(error.to_string().contains("cannot be read"), "{error}");
     }
 }

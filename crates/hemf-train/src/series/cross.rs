@@ -98,8 +98,11 @@ pub fn cross_validate(
 fn fold_config(config: &RunConfig, folder: &Path, fold: u32, manifest: &Manifest) -> Result<RunConfig, Error> {
     fs::create_dir_all(folder).map_err(Error::write(folder))?;
     let path = folder.join(format!("fold-{fold}.csv"));
-    if !Manifest::read(&path).is_ok_and(|there| there.seal() == manifest.seal()) {
+    if !path.exists() {
         manifest.write(&path)?;
+    } else if Manifest::read(&path)?.seal() != manifest.seal() {
+        let what = "lists the images of another data set or split; name another folder with --out, or remove this one";
+        return Err(Error::checkpoint(path, what));
     }
     let mut config = config.clone();
     config.data.path = Some(path);

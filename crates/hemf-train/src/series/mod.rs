@@ -3,9 +3,11 @@
 mod complete;
 mod cross;
 mod folds;
+mod seeds;
 
 pub(crate) use complete::complete;
 pub use cross::{AcrossFolds, CrossValidation, FoldScores, cross_validate};
+pub use seeds::{SeedRun, Seeds, train_seeds};
 
 use std::collections::HashMap;
 

@@ -11,19 +11,13 @@ impl Trainer {
     /// A sentence about the memory that training will take; with advice, when there is less than that.
     pub(super) fn expected_memory(&self) -> Result<String, Error> {
         let trained = self.learner.optimizer().values();
-        let MemoryPlan { weights, gradients, moments, maps, total } = MemoryPlan::of(&self.card.config, trained)?;
-        let mut note = format!(
-            "memory: about {} (weights {}, gradients {}, moments {}, maps of a batch {})",
-            in_words(total),
-            in_words(weights),
-            in_words(gradients),
-            in_words(moments),
-            in_words(maps)
-        );
-        if let Some(free) = free_memory().filter(|free| *free < total) {
+        let plan = MemoryPlan::of(&self.card.config, trained)?;
+        let mut note = format!("memory: {plan}");
+        if let Some(free) = free_memory().filter(|free| *free < plan.total) {
             let batch = self.card.config.train.batch;
             note += &format!(
-                "; only {} are free: with train.batch={} and train.accumulate={} a step is the same for half the maps",
+                "; only {} are free: train.batch={} with train.accumulate={} keeps half the maps for as many images a \
+                 step, but batch norm then sees them in halves",
                 in_words(free),
                 batch.div_ceil(2),
                 2 * self.card.config.train.accumulate

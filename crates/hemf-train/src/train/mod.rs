@@ -59,6 +59,8 @@ pub struct Trainer {
     last_good: Option<PathBuf>,
     /// Whether the folder was made for this run just now, and holds nothing that anyone could miss.
     fresh: bool,
+    /// The step after which all weights were last found finite.
+    finite_at: Option<usize>,
     /// Whether the memory of a first step has been told.
     memory_told: bool,
     saved: SaveClock,
@@ -114,7 +116,7 @@ impl Trainer {
     fn assemble(parts: Parts, card: Card, folder: RunFolder, progress: Progress, lock: Lock) -> Result<Self, Error> {
         let Parts { store, learner, ema, frozen, training, validation } = parts;
         let trainer = Self {
-            log: RunLog::open(&folder, &progress)?,
+            log: RunLog::open(&folder, &progress, learner.schedule().steps() / card.config.train.epochs)?,
             card,
             folder,
             store,
@@ -126,6 +128,7 @@ impl Trainer {
             progress,
             last_good: None,
             fresh: false,
+            finite_at: None,
             memory_told: false,
             saved: SaveClock::now(),
             spikes: Spikes::default(),

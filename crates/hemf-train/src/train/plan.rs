@@ -1,6 +1,10 @@
 //! What a run would take: counted, and timed on a few steps of it.
 
-use std::{sync::atomic::AtomicBool, time::Instant};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use candle_core::Tensor;
 use hemf_model::Mode;
@@ -8,7 +12,7 @@ use serde::Serialize;
 
 use super::{Parts, Trainer};
 use crate::{
-    Error, Observer, OptimizerConfig, RunConfig, Targets, dataset,
+    Error, Every, Observer, OptimizerConfig, RunConfig, Targets, Validate, dataset,
     process::peak_memory,
     words::{duration, in_words},
 };
@@ -36,8 +40,14 @@ pub struct Plan {
     pub timed_steps: usize,
     /// Seconds for a step, images loaded meanwhile.
     pub seconds_per_step: f64,
-    /// Seconds for an epoch: its steps and one validation.
+    /// Seconds for the steps of an epoch.
     pub seconds_per_epoch: f64,
+    /// Seconds for a validation.
+    pub seconds_per_validation: f64,
+    /// Validations of the run.
+    pub validations: usize,
+    /// Seconds for the run: its epochs and validations.
+    pub seconds: f64,
     /// The most bytes that this process held while it was timed.
     pub used: Option<u64>,
 }
@@ -78,11 +88,18 @@ impl MemoryPlan {
     }
 }
 
+impl fmt::Display for MemoryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [weights, gradients, moments, maps, total] =
+            [self.weights, self.gradients, self.moments, self.maps, self.total].map(in_words);
+        write!(f, "about {total}: weights {weights}, gradients {gradients}, moments {moments}, maps of a batch {maps}")
+    }
+}
+
 impl Plan {
     /// A line for each number.
     pub fn to_text(&self) -> String {
-        let MemoryPlan { weights, gradients, moments, maps, total } = self.memory;
-        let (epoch, steps) = (self.seconds_per_epoch, self.steps_per_epoch);
+        let steps = self.steps_per_epoch;
         let rows = [
             ("parameters", format!("{} ({} trained)", self.parameters, self.trained)),
             (
@@ -92,17 +109,7 @@ impl Plan {
                     self.multiply_adds as f64 / 1e9
                 ),
             ),
-            (
-                "memory",
-                format!(
-                    "about {}: weights {}, gradients {}, moments {}, maps of a batch {}",
-                    in_words(total),
-                    in_words(weights),
-                    in_words(gradients),
-                    in_words(moments),
-                    in_words(maps)
-                ),
-            ),
+            ("memory", self.memory.to_string()),
             (
                 "memory used",
                 self.used.map_or_else(|| "unknown".to_owned(), |used| format!("{} at most", in_words(used))),
@@ -112,11 +119,13 @@ impl Plan {
             (
                 "time",
                 format!(
-                    "{:.2} s a step (mean of {}), {} an epoch, {} in all",
+                    "{:.2} s a step (mean of {}), {} an epoch, {} a validation ({} of them), {} in all",
                     self.seconds_per_step,
                     self.timed_steps,
-                    duration(epoch),
-                    duration(epoch * self.epochs as f64)
+                    duration(self.seconds_per_epoch),
+                    duration(self.seconds_per_validation),
+                    self.validations,
+                    duration(self.seconds)
                 ),
             ),
         ];
@@ -129,21 +138,23 @@ const TIMED: usize = 3;
 
 impl Trainer {
     /// Prepares a run as [`Trainer::start`] would, makes a few steps and a validation batch, and tells what the whole
-    /// would take. No folder is made.
+    /// would take. No folder is made. `None` when `stop` was raised on the way.
     ///
     /// # Errors
-    /// Whatever would keep the run from its first steps.
-    pub fn plan(mut config: RunConfig, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Plan, Error> {
+    /// Whatever would keep the run from its first steps, numbers that are not finite among them.
+    pub fn plan(mut config: RunConfig, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Option<Plan>, Error> {
         let data = dataset::open(&config.data, observer)?;
         let mut parts = Parts::start(&mut config, &data.manifest, observer)?;
         let size = config.data.preprocessing.size;
         let network = config.model.size_report(size, size)?;
         let steps_per_epoch = parts.training.steps().div_ceil(config.train.accumulate);
-        let times = parts.time_steps(config.train.accumulate, stop)?;
+        let Some(times) = parts.time_steps(config.train.accumulate, stop)? else { return Ok(None) };
         let seconds_per_step = times.iter().sum::<f64>() / times.len().max(1) as f64;
-        let validation = parts.time_validation()?;
+        let seconds_per_epoch = seconds_per_step * steps_per_epoch as f64;
+        let seconds_per_validation = parts.time_validation()?;
+        let validations = validations(config.train.validate, steps_per_epoch, config.train.epochs);
         let trained = parts.learner.optimizer().values();
-        Ok(Plan {
+        Ok(Some(Plan {
             parameters: network.parameters.used,
             trained,
             multiply_adds: network.multiply_adds.all,
@@ -154,35 +165,51 @@ impl Trainer {
             epochs: config.train.epochs,
             timed_steps: times.len(),
             seconds_per_step,
-            seconds_per_epoch: seconds_per_step * steps_per_epoch as f64 + validation,
+            seconds_per_epoch,
+            seconds_per_validation,
+            validations,
+            seconds: seconds_per_epoch * config.train.epochs as f64 + seconds_per_validation * validations as f64,
             used: peak_memory(),
-        })
+        }))
+    }
+}
+
+/// How often a run looks at its validation images: as it is due, and at its end.
+fn validations(when: Validate, steps_per_epoch: usize, epochs: usize) -> usize {
+    match when {
+        Validate::Epochs(Every { every }) => epochs.div_ceil(every),
+        Validate::Steps(Every { every }) => (steps_per_epoch * epochs).div_ceil(every),
     }
 }
 
 impl Parts {
     /// Seconds of each of a few steps. The first is left out where there are more: it also fills caches and queues.
-    fn time_steps(&mut self, accumulate: usize, stop: &AtomicBool) -> Result<Vec<f64>, Error> {
+    fn time_steps(&mut self, accumulate: usize, stop: &AtomicBool) -> Result<Option<Vec<f64>>, Error> {
         let mut times = Vec::new();
         let mut batches = self.training.batches(0);
         let mut started = Instant::now();
         for index in 0..=TIMED {
             let group = batches.by_ref().take(accumulate).collect::<Result<Vec<_>, _>>()?;
-            if group.is_empty() || stop.load(std::sync::atomic::Ordering::Relaxed) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            if group.is_empty() {
                 break;
             }
             for batch in &group {
                 let targets = Targets { labels: &batch.labels, shares: batch.soft_targets.as_ref() };
                 self.learner.gather(&batch.images, targets, index, 0)?;
             }
-            self.learner.apply(index)?;
+            if let Some(what) = self.learner.apply(index)?.diverged {
+                return Err(Error::Diverged { what, step: index, epoch: 1, last_good: None });
+            }
             times.push(started.elapsed().as_secs_f64());
             started = Instant::now();
         }
         if times.len() > 1 {
             times.remove(0);
         }
-        Ok(times)
+        Ok(Some(times))
     }
 
     /// Seconds of a whole validation, from its first batches.
@@ -196,5 +223,18 @@ impl Parts {
         }
         let all = self.validation.samples().len() as f64;
         Ok(begun.elapsed().as_secs_f64() * all / images.max(1) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validations_are_counted_as_the_run_makes_them() {
+        let epochs = |every| validations(Validate::Epochs(Every { every }), 5, 7);
+        let steps = |every| validations(Validate::Steps(Every { every }), 5, 7);
+        assert_eq!((epochs(1), epochs(2), epochs(9)), (7, 4, 1));
+        assert_eq!((steps(1), steps(10), steps(35)), (35, 4, 1));
     }
 }

@@ -121,11 +121,15 @@ impl Trainer {
     }
 
     /// A step may leave parameters that only the next one's loss would show: refuse to save them.
-    pub(super) fn check_finite(&self) -> Result<(), Error> {
-        match self.first_not_finite()? {
-            Some(name) => Err(self.diverged(format!("{name} is not finite"))),
-            None => Ok(()),
+    pub(super) fn check_finite(&mut self) -> Result<(), Error> {
+        if self.finite_at == Some(self.progress.step) {
+            return Ok(()); // a validation is saved after it has looked
         }
+        if let Some(name) = self.first_not_finite()? {
+            return Err(self.diverged(format!("{name} is not finite")));
+        }
+        self.finite_at = Some(self.progress.step);
+        Ok(())
     }
 
     /// The first weight or running statistic that is not finite.

@@ -57,7 +57,7 @@ impl Trainer {
     }
 
     /// The scores of the validation images; `None` when stopped on the way.
-    fn validate(&self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Option<Validation>, Error> {
+    fn validate(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Option<Validation>, Error> {
         let truth: Vec<usize> = self.validation.samples().iter().map(|sample| sample.class).collect();
         let scores = predict(&*self.frozen, &self.validation, truth.len(), observer, stop)?;
         let Some(scores) = scores else { return Ok(None) };

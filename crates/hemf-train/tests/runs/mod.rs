@@ -118,3 +118,33 @@ pub(crate) fn remains(run: &RunFolder) -> Remains {
 pub(crate) fn bytes(tensor: &Tensor) -> Vec<u8> {
     safetensors::View::data(tensor).into_owned()
 }
+
+/// Keeps the sentences that are told and counts the steps; raises `stop` at one of them.
+#[derive(Default)]
+pub(crate) struct Steps<'a> {
+    pub(crate) told: Vec<String>,
+    pub(crate) seen: usize,
+    stop: Option<(usize, &'a AtomicBool)>,
+}
+
+impl<'a> Steps<'a> {
+    /// Stops at the n-th step that it sees.
+    pub(crate) fn until(n: usize, stop: &'a AtomicBool) -> Self {
+        Self { stop: Some((n, stop)), ..Self::default() }
+    }
+}
+
+impl Observer for Steps<'_> {
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Note(text) => self.told.push((*text).to_owned()),
+            Event::Step(_) => {
+                self.seen += 1;
+                if let Some((_, stop)) = self.stop.filter(|(n, _)| *n == self.seen) {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+            _ => {}
+        }
+    }
+}

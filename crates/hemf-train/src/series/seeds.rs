@@ -1,14 +1,12 @@
 //! The same training with several seeds, and what that says about its score.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
-};
+use std::{path::PathBuf, sync::atomic::AtomicBool};
 
 use hemf_metrics::uncertainty::{Level, Runs};
 use serde::Serialize;
 
-use crate::{Error, Event, Metric, Observer, Outcome, RunConfig, RunFolder, Trainer, checkpoint::Best};
+use super::complete::take_up;
+use crate::{ConfigError, Error, Event, Metric, Observer, Outcome, RunConfig, checkpoint::Best};
 
 /// Runs that differ in their seed alone.
 #[derive(Clone, Debug, Serialize)]
@@ -50,23 +48,24 @@ impl Seeds {
 /// folder with the same settings is resumed, or taken as it is when it has finished. `None` when stopped on the way.
 ///
 /// # Errors
-/// As [`Trainer::start`] and [`Trainer::run`].
+/// A seed named twice, a folder of that name with other settings, and what can go wrong in a run.
 pub fn train_seeds(
     config: &RunConfig,
     seeds: &[u64],
     observer: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Option<Seeds>, Error> {
+    if let Some(twice) = seeds.iter().enumerate().find(|(i, seed)| seeds[..*i].contains(seed)) {
+        let what = format!("{} is named twice; it would count twice in the mean", twice.1);
+        return Err(ConfigError::new("--seeds", "", what).into());
+    }
     let mut runs = Vec::new();
     for &seed in seeds {
         let mut config = config.clone();
         config.train.seed = seed;
         config.output.name = format!("{}-seed{seed}", config.output.name);
         observer.event(&Event::Note(&format!("seed {seed}, run {} of {}", runs.len() + 1, seeds.len())));
-        let mut trainer = match begun(&config) {
-            Some(run) => Trainer::resume(run, config.data.path.as_deref(), observer)?,
-            None => Trainer::start(config, observer)?,
-        };
+        let mut trainer = take_up(config, observer)?;
         if trainer.run(observer, stop)? == Outcome::Interrupted {
             return Ok(None);
         }
@@ -74,13 +73,4 @@ pub fn train_seeds(
     }
     let scores: Vec<f64> = runs.iter().filter_map(|run| Some(run.best?.score)).collect();
     Ok(Some(Seeds { runs, metric: config.train.best, score: Runs::new(&scores, Level::default()) }))
-}
-
-/// The folder in which a run with these settings was begun.
-fn begun(config: &RunConfig) -> Option<RunFolder> {
-    let run = RunFolder::open(Path::new(&config.output.folder).join(&config.output.name)).ok()?;
-    let mut stored = RunConfig::load(&run.config_file(), &[]).ok()?;
-    // Its manifest may lie in its folder; a resume compares the seals.
-    stored.data.path.clone_from(&config.data.path);
-    stored.is_run_of(config).then_some(run)
 }
