@@ -22,8 +22,8 @@ impl DropPath {
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         match mode {
             Mode::Train { seed } if self.rate > 0.0 => {
-                let samples = x.dim(0)?;
-                self.apply(x, &(0..samples).map(|i| uniform(seed ^ self.key, i)).collect::<Vec<_>>())
+                let (first, samples) = (hemf_kernels::first_of_part(), x.dim(0)?);
+                self.apply(x, &(first..first + samples).map(|i| uniform(seed ^ self.key, i)).collect::<Vec<_>>())
             }
             _ => Ok(x.clone()),
         }

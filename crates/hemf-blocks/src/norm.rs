@@ -78,8 +78,8 @@ impl BatchNorm {
                 hemf_kernels::batch_norm_eval(x, &self.weight, &self.bias, &stats, Self::EPS)
             }
             Mode::Train { .. } => {
-                let (y, stats) = hemf_kernels::batch_norm_train(x, &self.weight, &self.bias, Self::EPS)?;
-                self.track(&stats, x.elem_count() / self.weight.elem_count())?;
+                let (y, stats, pixels) = hemf_kernels::batch_norm_train(x, &self.weight, &self.bias, Self::EPS)?;
+                self.track(&stats, pixels)?;
                 Ok(y)
             }
         }

@@ -29,6 +29,8 @@ pub enum Exit {
     Warned = 8,
     /// Another process is training in the run folder.
     Busy = 9,
+    /// Another process of a training in several was lost.
+    RankLost = 10,
     /// Stopped by Ctrl-C or a request to end, with the state saved.
     Interrupted = 130,
 }
@@ -44,19 +46,35 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     message: String,
     exit: Exit,
+    /// Whether it has been shown already.
+    told: bool,
 }
 
 impl Failure {
+    fn new(message: impl Into<String>, exit: Exit) -> Self {
+        Self { message: message.into(), exit, told: false }
+    }
+
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: Exit::Usage }
+        Self::new(message, Exit::Usage)
     }
 
     pub(crate) fn input(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: Exit::Input }
+        Self::new(message, Exit::Input)
     }
 
     pub(crate) fn unexpected(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: Exit::Unexpected }
+        Self::new(message, Exit::Unexpected)
+    }
+
+    /// Shows it now, as that of one of several processes: the end of one may end the others.
+    pub(crate) fn tell_of_rank(self, rank: usize) -> Self {
+        eprintln!("error: rank {rank}: {}", self.message);
+        Self { told: true, ..self }
+    }
+
+    pub(crate) fn is_told(&self) -> bool {
+        self.told
     }
 
     pub(crate) fn exit(&self) -> Exit {
@@ -79,8 +97,9 @@ impl<E: Into<Error>> From<E> for Failure {
             ErrorKind::Diverged => Exit::Diverged,
             ErrorKind::Write => Exit::Write,
             ErrorKind::Busy => Exit::Busy,
+            ErrorKind::Lost => Exit::RankLost,
             ErrorKind::Unexpected => Exit::Unexpected,
         };
-        Self { message: error.to_string(), exit }
+        Self::new(error.to_string(), exit)
     }
 }

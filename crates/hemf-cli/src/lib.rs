@@ -46,7 +46,9 @@ where
         }
     };
     let exit = commands::run(cli, program).unwrap_or_else(|failure| {
-        eprintln!("error: {failure}");
+        if !failure.is_told() {
+            eprintln!("error: {failure}");
+        }
         failure.exit()
     });
     exit.into()

@@ -26,6 +26,10 @@ pub struct Batch {
     pub soft_targets: Option<Tensor>,
     /// [`Sample::row`] of each image.
     pub rows: Vec<usize>,
+    /// The place of the first image in the whole batch, where these are a share of it ([`Loader::share`]); else 0.
+    pub first: usize,
+    /// Images of the whole batch.
+    pub of: usize,
 }
 
 /// Makes the batches of any epoch of a set of samples.
@@ -57,6 +61,8 @@ struct Shared {
     sampling: Sampling,
     /// Width of soft targets.
     classes: usize,
+    /// Which share of each batch, of how many.
+    share: (usize, usize),
 }
 
 impl Loader {
@@ -102,7 +108,7 @@ impl Loader {
         let workers = if workers == 0 { cores() } else { workers };
         let classes = samples.iter().map(|sample| sample.class + 1).max().unwrap_or(0);
         let sampling = Sampling::default();
-        let shared = Shared { samples, transform, batch, seed, drop_last: false, sampling, classes };
+        let shared = Shared { samples, transform, batch, seed, drop_last: false, sampling, classes, share: (0, 1) };
         Ok(Self { shared: Arc::new(shared), workers })
     }
 
@@ -127,6 +133,23 @@ impl Loader {
         let shared = Arc::make_mut(&mut self.shared);
         shared.classes = shared.classes.max(classes);
         self
+    }
+
+    /// Takes share number `share` (from 0) of `shares` of each batch: neighbours in it, so that all shares in their order
+    /// are the batch. Images are mixed within a share.
+    ///
+    /// # Errors
+    /// A last batch of fewer images than there are shares.
+    pub fn share(mut self, share: usize, shares: usize) -> Result<Self, Error> {
+        let Shared { samples, batch, drop_last, .. } = &*self.shared;
+        let last = if *drop_last { *batch } else { samples.len() - (samples.len() - 1) / batch * batch };
+        if last < shares {
+            let reason =
+                format!("{batch} leaves a last batch of {last} of {} images for {shares} processes", samples.len());
+            return Err(Error::Setting { key: "batch", reason });
+        }
+        Arc::make_mut(&mut self.shared).share = (share, shares);
+        Ok(self)
     }
 
     /// Batches per epoch.
@@ -215,7 +238,10 @@ impl Work {
         let settings = transform.preprocessing();
         let (channels, size) = (settings.channels, settings.size);
         let begin = index * batch;
-        let chosen = &self.order[begin..samples.len().min(begin + batch)];
+        let whole = &self.order[begin..samples.len().min(begin + batch)];
+        let (share, shares) = self.shared.share;
+        let first = whole.len() * share / shares;
+        let chosen = &whole[first..whole.len() * (share + 1) / shares];
         let each = channels * size * size;
         let mut images = vec![0f32; chosen.len() * each];
         for (out, &sample) in images.chunks_exact_mut(each).zip(chosen) {
@@ -228,7 +254,9 @@ impl Work {
         let rows = chosen.iter().map(|&i| samples[i].row).collect();
         let soft_targets = match transform {
             Transform::Train { augmentation, .. } => {
-                let mut draws = Draws::new("mix", self.shared.seed, &[self.epoch as u64, index as u64]);
+                let key = [self.epoch as u64, index as u64, share as u64];
+                let key = if shares == 1 { &key[..2] } else { &key[..] };
+                let mut draws = Draws::new("mix", self.shared.seed, key);
                 augmentation.mix.draw(&mut draws, size).map(|mixture| {
                     mixture.apply(&mut images, channels, size);
                     mixture.targets(&labels, self.shared.classes, size)
@@ -245,6 +273,8 @@ impl Work {
             labels: Tensor::from_vec(labels, chosen.len(), &Device::Cpu)?,
             soft_targets,
             rows,
+            first,
+            of: whole.len(),
         }))
     }
 }

@@ -75,6 +75,20 @@ pub enum Error {
         /// The other process, where it can be told.
         process: Option<u32>,
     },
+    /// A process that trains together with this one is gone.
+    #[error("{what}; start all ranks again, with --resume where the run has a checkpoint")]
+    Lost {
+        /// Which, and how that was noticed.
+        what: String,
+    },
+    /// Processes that are to train together were given different things.
+    #[error("rank {rank} has another {what} than rank 0; all ranks must be given the same")]
+    Apart {
+        /// The process.
+        rank: usize,
+        /// What differs.
+        what: String,
+    },
     /// A file or folder that could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -101,6 +115,8 @@ pub enum ErrorKind {
     Write,
     /// Another process is at work on the same files.
     Busy,
+    /// A process that trains together with this one is gone.
+    Lost,
     /// None of the user's doing.
     Unexpected,
 }
@@ -114,6 +130,8 @@ impl Error {
             Self::Diverged { .. } => ErrorKind::Diverged,
             Self::Write { .. } => ErrorKind::Write,
             Self::Busy { .. } => ErrorKind::Busy,
+            Self::Lost { .. } => ErrorKind::Lost,
+            Self::Apart { .. } => ErrorKind::Input,
             Self::Data(error) => match error.kind() {
                 hemf_data::ErrorKind::Input => ErrorKind::Input,
                 hemf_data::ErrorKind::Integrity => ErrorKind::Integrity,

@@ -1,12 +1,13 @@
 //! One optimizer step: forward, loss, backward, update.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 use candle_core::Tensor;
+use hemf_kernels::{Part, Sums, as_part};
 use hemf_model::{Classifier, Mode};
 
 use crate::{
-    Error, Loss, Optimizer, Schedule, Targets,
+    Error, Loss, Optimizer, Schedule, Targets, World,
     optim::{Gradients, gradient_norm},
     predict::hits,
 };
@@ -38,6 +39,9 @@ pub struct Learner {
     schedule: Schedule,
     clip_norm: Option<f64>,
     gathered: Gathered,
+    world: Rc<World>,
+    /// Whether batch norm is over the batches of all ranks.
+    synchronised: bool,
 }
 
 /// What a step saw before it changed the parameters.
@@ -76,7 +80,22 @@ impl Learner {
         schedule: Schedule,
         clip_norm: Option<f64>,
     ) -> Self {
-        Self { model, loss, optimizer, schedule, clip_norm, gathered: Gathered::default() }
+        Self {
+            model,
+            loss,
+            optimizer,
+            schedule,
+            clip_norm,
+            gathered: Gathered::default(),
+            world: Rc::default(),
+            synchronised: false,
+        }
+    }
+
+    /// Learns together with the other ranks of `world`, each from its share of every batch: losses are those of the whole
+    /// batch, and gradients are added up. With `synchronised`, batch norm is over the whole batch too.
+    pub fn among(self, world: Rc<World>, synchronised: bool) -> Self {
+        Self { world, synchronised, ..self }
     }
 
     /// Learns from `images` (B, C, H, W) with `targets`, as optimizer step number `index` (from 0). `seed` decides the
@@ -91,13 +110,14 @@ impl Learner {
         index: usize,
         seed: u64,
     ) -> Result<Step, Error> {
-        self.gather(images, targets, index, seed)?;
+        self.gather(images, targets, index, seed, 0)?;
         self.apply(index)
     }
 
     /// Adds a batch's gradients to optimizer step number `index` (from 0), which [`Learner::apply`] completes: the
     /// gradients of several batches are averaged by what the batches weigh in the loss, so that they add up to those of
-    /// one large batch (but for batch norm, which sees each batch alone).
+    /// one large batch (but for batch norm, which sees each batch alone). `first` is the place of the first of `images` in
+    /// a batch of which they are a share ([`Learner::among`]); otherwise 0.
     ///
     /// # Errors
     /// A failing tensor operation; at step 0 [`Error::NoGradient`], when a parameter is out of the loss's reach.
@@ -107,29 +127,42 @@ impl Learner {
         targets: impl Into<Targets<'a>>,
         index: usize,
         seed: u64,
+        first: usize,
     ) -> Result<(), Error> {
         if self.gathered.diverged.is_some() {
             return Ok(());
         }
+        let over_all = self.synchronised && !self.world.is_alone();
+        let sums = over_all.then(|| Rc::clone(&self.world) as Rc<dyn Sums>);
         let targets = targets.into();
+        as_part(Part { first, sums }, || self.gather_part(images, targets, index, seed))
+    }
+
+    fn gather_part(&mut self, images: &Tensor, targets: Targets<'_>, index: usize, seed: u64) -> Result<(), Error> {
         let ((logits, loss, weight), tape) = hemf_kernels::record(|| {
             let logits = self.model.forward(images, Mode::Train { seed })?;
             let (loss, weight) = self.loss.of(&logits, targets)?;
             Ok((logits, loss, weight))
         })?;
         let value = loss.to_scalar::<f32>()?;
+        // Loss, weight and hits of the whole batch.
+        let mut of_all = [f64::from(value) * weight, weight, hits(&logits, targets.labels)? as f64];
+        self.world.sum(&mut of_all)?;
         let gathered = &mut self.gathered;
-        gathered.hits += hits(&logits, targets.labels)?;
-        gathered.loss += f64::from(value) * weight;
-        if !value.is_finite() {
+        gathered.loss += of_all[0];
+        gathered.hits += of_all[2] as usize;
+        if !of_all[0].is_finite() {
+            let value = if self.world.is_alone() { value } else { (of_all[0] / of_all[1]) as f32 };
             gathered.diverged = Some(format!("the loss is {value}"));
             return Ok(());
         }
+        // What the ranks go back from adds up to the loss of the whole batch.
+        let loss = if self.world.is_alone() { loss } else { (loss * (weight / of_all[1]))? };
         let grads = self.optimizer.take(tape.backward(&loss)?);
         if index == 0 && gathered.batches == 0 {
             check_coverage(&self.optimizer, &grads)?;
         }
-        gathered.add(grads, weight)?;
+        gathered.add(grads, of_all[1])?;
         Ok(())
     }
 
@@ -138,7 +171,7 @@ impl Learner {
     /// # Errors
     /// A failing tensor operation.
     pub fn apply(&mut self, index: usize) -> Result<Step, Error> {
-        let Gathered { batches, grads, loss, weight, hits, diverged } = std::mem::take(&mut self.gathered);
+        let Gathered { batches, mut grads, loss, weight, hits, diverged } = std::mem::take(&mut self.gathered);
         // One batch's loss and gradients are means already.
         let share = if batches > 1 { 1.0 / weight } else { 1.0 };
         let mut step = Step { loss: loss / weight, hits, gradient_norm: None, diverged };
@@ -146,6 +179,7 @@ impl Learner {
             step.loss = f64::NAN;
             return Ok(step);
         }
+        self.world.sum_gradients(&mut grads)?;
         let norm = gradient_norm(&grads)? * share;
         step.gradient_norm = Some(norm);
         if !norm.is_finite() {
@@ -270,7 +304,7 @@ mod tests {
             let mut learner = Learner::new(network, loss, optimizer, schedule, Some(0.05));
             for &(from, count) in parts {
                 let labels = labels.narrow(0, from, count).unwrap();
-                learner.gather(&images.narrow(0, from, count).unwrap(), &labels, 0, 7).unwrap();
+                learner.gather(&images.narrow(0, from, count).unwrap(), &labels, 0, 7, 0).unwrap();
             }
             (learner.apply(0).unwrap(), learner.optimizer().state().unwrap())
         };

@@ -51,14 +51,15 @@ mod score;
 mod series;
 mod train;
 mod words;
+mod world;
 
 pub use checkpoint::{
     Best, Card, Checkpoint, Difference, How, Model, Progress, State, Tally, TensorDifference, Verified, Waiting,
     difference, verify,
 };
 pub use config::{
-    ConfigError, DataConfig, EarlyStopping, Every, Freeze, Layer, OutputConfig, Patterns, RunConfig, SaveEvery,
-    TrainConfig, Validate,
+    BatchNormOver, ConfigError, DataConfig, DistributedConfig, EarlyStopping, Every, Freeze, Layer, OutputConfig,
+    Patterns, RunConfig, SaveEvery, TrainConfig, Validate,
 };
 pub use error::{Error, ErrorKind};
 pub use evaluate::{EvalSet, evaluate};
@@ -79,6 +80,7 @@ pub use score::{Metric, Validation};
 pub use series::{AcrossFolds, CrossValidation, FoldScores, SeedRun, Seeds, cross_validate, train_seeds};
 pub use train::{MemoryPlan, Outcome, Plan, Trainer};
 pub use words::{duration, in_words};
+pub use world::World;
 
 // What the commands pass on or show, so that they need no other crate of the project.
 pub use hemf_data::audit::{Audit, Severity};

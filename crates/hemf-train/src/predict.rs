@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use hemf_data::Loader;
 use hemf_model::{Classifier, Mode};
 
-use crate::{Error, Event, Observer, checkpoint::Tally};
+use crate::{Error, Event, Observer, World, checkpoint::Tally, world::Number};
 
 /// Scores of a whole split, in the loader's order.
 pub(crate) struct Scores {
@@ -14,6 +14,33 @@ pub(crate) struct Scores {
     pub(crate) probabilities: Vec<f64>,
     /// Loss and hits over all images.
     pub(crate) tally: Tally,
+}
+
+impl Scores {
+    /// The scores of all ranks' images, in the order of the ranks, on every rank.
+    pub(crate) fn of_all(self, world: &World) -> Result<Self, Error> {
+        if world.is_alone() {
+            return Ok(self);
+        }
+        let Tally { loss, correct, seen } = self.tally;
+        let mut mine = Vec::new();
+        let numbers = [loss, correct as f64, seen as f64].into_iter().chain(self.probabilities);
+        numbers.for_each(|number| number.put(&mut mine));
+        let (mut tally, mut probabilities) = ([0.0; 3], Vec::new());
+        for part in world.gather(mine)? {
+            let numbers = f64::all(&part);
+            let (of_rank, rest) = numbers.split_at(numbers.len().min(3));
+            tally.iter_mut().zip(of_rank).for_each(|(sum, number)| *sum += number);
+            probabilities.extend_from_slice(rest);
+        }
+        let mut whole = Vec::new();
+        tally.into_iter().chain(probabilities).for_each(|number| number.put(&mut whole));
+        let whole = f64::all(&world.told(whole)?);
+        let (tally, probabilities) = whole.split_at(whole.len().min(3));
+        let [loss, correct, seen] = tally.try_into().unwrap_or_default();
+        let tally = Tally { loss, correct: correct as usize, seen: seen as usize };
+        Ok(Self { probabilities: probabilities.to_vec(), tally })
+    }
 }
 
 /// Runs `model` in evaluation mode over `loader`; `None` when `stop` was raised on the way.

@@ -1,9 +1,12 @@
 //! `hemf train`: a new run, or an interrupted one taken up again.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, rc::Rc};
 
 use clap::Args;
-use hemf_train::{ConfigError, Layer, Metric, Outcome, RunConfig, RunFolder, Trainer, quickstart, train_seeds};
+use hemf_train::{
+    ConfigError, Layer, Metric, Observer, Outcome, RunConfig, RunFolder, Silent, Trainer, World, quickstart,
+    train_seeds,
+};
 use serde_json::json;
 
 use super::{print, stop_on_ctrl_c};
@@ -54,23 +57,45 @@ impl Train {
 }
 
 pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
-    let mut progress = Progress::new();
+    let world = Rc::new(World::from_environment()?);
+    train(args, program, &world).map_err(|failure| {
+        if world.is_alone() {
+            return failure;
+        }
+        let failure = failure.tell_of_rank(world.rank());
+        world.abort(failure.exit() as u8);
+        failure
+    })
+}
+
+fn train(args: Train, program: &str, world: &Rc<World>) -> Result<Exit, Failure> {
+    if !world.is_alone() && (args.plan || !args.seeds.is_empty()) {
+        return Err(Failure::usage("--plan and --seeds are for one process; this is one of several"));
+    }
+    let (mut shown, mut silent) = (Progress::new(), Silent);
+    let progress: &mut dyn Observer = if world.is_first() { &mut shown } else { &mut silent };
     let stop = stop_on_ctrl_c()?;
     let mut trainer = match &args.resume {
-        Some(run) => Trainer::resume(RunFolder::open(run)?, args.over.data.as_deref(), &mut progress)?,
+        Some(run) => {
+            let data = args.over.data.as_deref();
+            Trainer::resume_among(RunFolder::open(run)?, data, Rc::clone(world), progress)?
+        }
         None => {
             let config = match &args.config {
                 Some(file) => RunConfig::load(file, &args.layers()?)?,
-                None => quickstart(&args.layers()?, &mut progress)?,
+                None => {
+                    let layers = args.layers()?;
+                    world.first(|| quickstart(&layers, progress))?
+                }
             };
             if args.plan {
-                let Some(plan) = Trainer::plan(config, &mut progress, &stop)? else { return Ok(Exit::Interrupted) };
+                let Some(plan) = Trainer::plan(config, progress, &stop)? else { return Ok(Exit::Interrupted) };
                 print(&if args.json { format!("{}\n", json!(plan)) } else { plan.to_text() })?;
                 return Ok(Exit::Ok);
             }
             if !args.seeds.is_empty() {
-                let result = train_seeds(&config, &args.seeds, &mut progress, &stop);
-                progress.finish();
+                let result = train_seeds(&config, &args.seeds, progress, &stop);
+                shown.finish();
                 let Some(seeds) = result? else {
                     eprintln!("stopped and saved; the same command goes on");
                     return Ok(Exit::Interrupted);
@@ -78,11 +103,14 @@ pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
                 print(&if args.json { format!("{}\n", json!(seeds)) } else { seeds.to_text() })?;
                 return Ok(Exit::Ok);
             }
-            Trainer::start(config, &mut progress)?
+            Trainer::start_among(config, Rc::clone(world), progress)?
         }
     };
-    let outcome = trainer.run(&mut progress, &stop);
-    progress.finish();
+    let outcome = trainer.run(progress, &stop);
+    shown.finish();
+    if !world.is_first() {
+        return Ok(if outcome? == Outcome::Finished { Exit::Ok } else { Exit::Interrupted });
+    }
 
     let folder = trainer.folder().path().display();
     match outcome? {

@@ -74,21 +74,23 @@ multiversion! {
     }
 }
 
-/// `sums` are (dw, db) where the statistics depend on x.
+/// `sums` are (dw, db, pixels) of the whole batch where the statistics depend on x.
 pub(super) fn backward_input(
     x: &[f32],
     w: &[f32],
     g: &[f32],
     mean: &[f32],
     rstd: &[f32],
-    sums: Option<(&[f32], &[f32])>,
+    sums: Option<&(Vec<f32>, Vec<f32>, usize)>,
 ) -> Vec<f32> {
     let width = w.len();
-    let n = (x.len() / width) as f32;
     // dx = scale g - shift - slope (x - mean), with everything that a channel shares worked out once.
     let scale: Vec<f32> = w.iter().zip(rstd).map(|(w, r)| w * r).collect();
     let (shift, slope): (Vec<f32>, Vec<f32>) = match sums {
-        Some((dw, db)) => (0..width).map(|c| (scale[c] * db[c] / n, scale[c] * rstd[c] * dw[c] / n)).unzip(),
+        Some((dw, db, pixels)) => {
+            let n = *pixels as f32;
+            (0..width).map(|c| (scale[c] * db[c] / n, scale[c] * rstd[c] * dw[c] / n)).unzip()
+        }
         None => (vec![0.0; width], vec![0.0; width]),
     };
     let mut dx = parallel::unwritten(x.len());

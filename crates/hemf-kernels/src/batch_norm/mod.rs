@@ -6,6 +6,9 @@
 //! - dw = sum of g n, db = sum of g
 //! - dx = w (g - db / N - n dw / N) / sqrt(var + eps) in training, where the statistics depend on x
 //! - dx = w g / sqrt(var + eps) in evaluation
+//!
+//! Where the batch is in [parts](crate::Part), mean, variance and the sums in dx are over all of them: forwards the parts
+//! add up N, N mean and N (var + mean^2) in f64, backwards dw and db. What each returns as dw and db is its own share.
 
 mod composed;
 mod cpu;
@@ -13,7 +16,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::{part, tape};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// Mean and variance (biased) of each channel over all pixels.
@@ -42,23 +45,56 @@ impl ChannelStats {
     }
 }
 
-/// Normalises `x` (..., C) by the statistics of the batch, which are returned for the running averages.
-pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<(Tensor, ChannelStats)> {
+/// Normalises `x` (..., C) by the statistics of the batch. These are returned for the running averages, with the number
+/// of pixels that they are of.
+pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<(Tensor, ChannelStats, usize)> {
     let stats = ChannelStats::of(x)?;
-    let y = if native(x) {
-        apply(x, weight, bias, &stats, eps, true)?
-    } else {
-        composed::batch_norm_train(x, weight, bias, eps)?
-    };
-    Ok((y, stats))
+    let (pixels, _) = host::rows_of(x.shape());
+    match part::sums() {
+        Some(_) if !native(x) => bail!("batch_norm: a batch in parts needs float32 on the CPU"),
+        Some(sums) => {
+            let (stats, pixels) = of_all_parts(&stats, pixels, &*sums)?;
+            let y = apply(x, weight, bias, &stats, eps, Statistics::OfParts(pixels))?;
+            Ok((y, stats, pixels))
+        }
+        None if native(x) => Ok((apply(x, weight, bias, &stats, eps, Statistics::OfBatch(pixels))?, stats, pixels)),
+        None => Ok((composed::batch_norm_train(x, weight, bias, eps)?, stats, pixels)),
+    }
+}
+
+/// The statistics of a batch in parts, of which this part has `pixels` with `stats`; and the number of its pixels. In f64
+/// the squares of the means take nothing from the variance that an f32 would keep.
+fn of_all_parts(stats: &ChannelStats, pixels: usize, sums: &dyn part::Sums) -> Result<(ChannelStats, usize)> {
+    let wide = |t: &Tensor| -> Result<Vec<f64>> { Ok(t.to_vec1::<f32>()?.into_iter().map(f64::from).collect()) };
+    let (mean, variance, n) = (wide(&stats.mean)?, wide(&stats.variance)?, pixels as f64);
+    let mut all = vec![n];
+    all.extend(mean.iter().map(|m| n * m));
+    all.extend(mean.iter().zip(&variance).map(|(m, v)| n * (v + m * m)));
+    sums.sum(&mut all)?;
+    let (n, (means, squares)) = (all[0], all[1..].split_at(mean.len()));
+    let variance = means.iter().zip(squares).map(|(m, s)| (s / n - (m / n) * (m / n)).max(0.0) as f32).collect();
+    let mean: Vec<f32> = means.iter().map(|m| (m / n) as f32).collect();
+    let width = mean.len();
+    Ok((ChannelStats { mean: tensor(mean, width)?, variance: tensor(variance, width)? }, n as usize))
 }
 
 /// Normalises `x` (..., C) by given statistics (running averages), which are constants to the gradient.
 pub fn batch_norm_eval(x: &Tensor, weight: &Tensor, bias: &Tensor, stats: &ChannelStats, eps: f64) -> Result<Tensor> {
-    if native(x) { apply(x, weight, bias, stats, eps, false) } else { composed::normalise(x, weight, bias, stats, eps) }
+    if native(x) {
+        apply(x, weight, bias, stats, eps, Statistics::Given)
+    } else {
+        composed::normalise(x, weight, bias, stats, eps)
+    }
 }
 
-fn apply(x: &Tensor, weight: &Tensor, bias: &Tensor, stats: &ChannelStats, eps: f64, of_batch: bool) -> Result<Tensor> {
+fn apply(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    stats: &ChannelStats,
+    eps: f64,
+    statistics: Statistics,
+) -> Result<Tensor> {
     let (_, width) = host::rows_of(x.shape());
     for (name, t) in [("weight", weight), ("bias", bias), ("mean", &stats.mean), ("variance", &stats.variance)] {
         if t.dims() != [width] {
@@ -67,15 +103,25 @@ fn apply(x: &Tensor, weight: &Tensor, bias: &Tensor, stats: &ChannelStats, eps: 
     }
     let mean = stats.mean.to_vec1::<f32>()?;
     let rstd = stats.variance.to_vec1::<f32>()?.iter().map(|v| (1.0 / (f64::from(*v) + eps).sqrt()) as f32).collect();
-    tape::apply3(BatchNorm { mean, rstd, of_batch }, &x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?)
+    tape::apply3(BatchNorm { mean, rstd, statistics }, &x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?)
 }
 
 struct BatchNorm {
     mean: Vec<f32>,
     /// 1 / sqrt(variance + eps)
     rstd: Vec<f32>,
-    /// Whether the statistics are those of x itself.
-    of_batch: bool,
+    statistics: Statistics,
+}
+
+/// Where mean and variance come from, and of how many pixels they are.
+#[derive(Clone, Copy)]
+enum Statistics {
+    /// Constants.
+    Given,
+    /// Of x itself.
+    OfBatch(usize),
+    /// Of x and the other parts of its batch.
+    OfParts(usize),
 }
 
 impl CustomOp3 for BatchNorm {
@@ -108,9 +154,25 @@ impl CustomOp3 for BatchNorm {
         let (xs, ws, gs) = (host(x)?, host(w)?, host(&g)?);
         let (dw, db) = cpu::backward_affine(&xs, &gs, &self.mean, &self.rstd);
         let dx = x.track_op().then(|| {
-            let sums = self.of_batch.then_some((&dw[..], &db[..]));
-            tensor(cpu::backward_input(&xs, &ws, &gs, &self.mean, &self.rstd, sums), x.shape())
+            let sums = match self.statistics {
+                Statistics::Given => None,
+                Statistics::OfBatch(pixels) => Some((dw.clone(), db.clone(), pixels)),
+                Statistics::OfParts(pixels) => Some(over_parts(&dw, &db, pixels)?),
+            };
+            tensor(cpu::backward_input(&xs, &ws, &gs, &self.mean, &self.rstd, sums.as_ref()), x.shape())
         });
         Ok((dx.transpose()?, Some(tensor(dw, w.shape())?), Some(tensor(db, b.shape())?)))
     }
+}
+
+/// dw and db of all parts together.
+fn over_parts(dw: &[f32], db: &[f32], pixels: usize) -> Result<(Vec<f32>, Vec<f32>, usize)> {
+    let Some(sums) = part::sums() else {
+        bail!("batch_norm: the backward pass of a batch in parts must run as a part, as the forward pass did")
+    };
+    let mut all: Vec<f64> = dw.iter().chain(db).map(|d| f64::from(*d)).collect();
+    sums.sum(&mut all)?;
+    let mut both: Vec<f32> = all.into_iter().map(|d| d as f32).collect();
+    let db = both.split_off(dw.len());
+    Ok((both, db, pixels))
 }

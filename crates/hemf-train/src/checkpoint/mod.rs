@@ -213,6 +213,12 @@ impl Checkpoint {
         Ok(blake3::hash(&bytes).to_hex().to_string())
     }
 
+    /// The checksums of its files, as they are stored.
+    pub(crate) fn sums(&self) -> Result<Vec<u8>, Error> {
+        let path = folder::current(&self.0).join(folder::CHECKSUMS);
+        std::fs::read(&path).map_err(|error| Error::checkpoint(&path, format!("cannot be read: {error}")))
+    }
+
     fn part<T: DeserializeOwned>(&self, name: &str) -> Result<(T, HashMap<String, Tensor>), Error> {
         let folder = folder::current(&self.0);
         if !folder.exists() {

@@ -16,7 +16,9 @@ mod schema;
 mod typed;
 
 pub use layers::Layer;
-pub use recipe::{EarlyStopping, Every, Freeze, Patterns, SaveEvery, TrainConfig, Validate};
+pub use recipe::{
+    BatchNormOver, DistributedConfig, EarlyStopping, Every, Freeze, Patterns, SaveEvery, TrainConfig, Validate,
+};
 
 /// A configuration that cannot be used: `FILE: KEY: what is wrong and what is allowed`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -47,6 +47,27 @@ pub struct TrainConfig {
     pub early_stopping: Option<EarlyStopping>,
     /// When the state is saved besides at the end of each epoch.
     pub checkpoint: SaveEvery,
+    /// How several processes train together.
+    pub distributed: DistributedConfig,
+}
+
+/// How several processes train together, each on its share of every batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DistributedConfig {
+    /// Which images batch norm takes its statistics of.
+    pub batch_norm: BatchNormOver,
+}
+
+/// Which images batch norm takes its statistics of, where several processes train together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchNormOver {
+    /// The whole batch, as one process would.
+    #[default]
+    Synchronised,
+    /// Each process its own share; the running statistics are the mean of theirs.
+    Local,
 }
 
 /// Which parameters keep their values in training. Running statistics of batch norm move on all the same, as in the
@@ -132,6 +153,7 @@ impl Default for TrainConfig {
             keep: 1,
             early_stopping: None,
             checkpoint: SaveEvery::Minutes(Every { every: 10 }),
+            distributed: DistributedConfig::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Training: what a run is made of. The loop itself is in `steps.rs`.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, rc::Rc};
 
 use candle_core::Device;
 use hemf_data::{Loader, Manifest, Split};
@@ -20,7 +20,7 @@ pub use plan::{MemoryPlan, Plan};
 pub use steps::Outcome;
 
 use crate::{
-    Card, Error, Event, Learner, Loss, Observer, Optimizer, RunConfig, RunFolder, Schedule,
+    BatchNormOver, Card, Error, Event, Learner, Loss, Observer, Optimizer, RunConfig, RunFolder, Schedule, World,
     checkpoint::Progress,
     config::ConfigError,
     dataset::{self, Dataset},
@@ -45,7 +45,8 @@ use spikes::Spikes;
 pub struct Trainer {
     card: Card,
     folder: RunFolder,
-    log: RunLog,
+    /// Of rank 0 alone.
+    log: Option<RunLog>,
     store: ParamStore,
     learner: Learner,
     ema: Option<Ema>,
@@ -53,7 +54,10 @@ pub struct Trainer {
     /// result.
     frozen: Box<dyn Classifier>,
     training: Loader,
+    /// This rank's share of the images to validate on.
     validation: Loader,
+    /// The classes of all of them.
+    truth: Vec<usize>,
     progress: Progress,
     /// Where training can be taken up again if it goes wrong.
     last_good: Option<PathBuf>,
@@ -65,8 +69,10 @@ pub struct Trainer {
     memory_told: bool,
     saved: SaveClock,
     spikes: Spikes,
-    /// Held as long as this run may write.
-    _lock: Lock,
+    /// The processes that train together.
+    world: Rc<World>,
+    /// Held as long as this run may write; by rank 0.
+    _lock: Option<Lock>,
 }
 
 impl Trainer {
@@ -74,12 +80,30 @@ impl Trainer {
     ///
     /// # Errors
     /// A data set, class count or starting weights that do not fit, or a folder that cannot be written.
-    pub fn start(mut config: RunConfig, observer: &mut dyn Observer) -> Result<Self, Error> {
+    pub fn start(config: RunConfig, observer: &mut dyn Observer) -> Result<Self, Error> {
+        Self::start_among(config, Rc::default(), observer)
+    }
+
+    /// As [`Trainer::start`], together with the other processes of `world`, of which rank 0 makes the folder.
+    ///
+    /// # Errors
+    /// As [`Trainer::start`]; and ranks that are lost, or have other images or another configuration.
+    pub fn start_among(mut config: RunConfig, world: Rc<World>, observer: &mut dyn Observer) -> Result<Self, Error> {
         let data = dataset::open(&config.data, observer)?;
-        let parts = Parts::start(&mut config, &data.manifest, observer)?;
-        let folder = RunFolder::create(&config.output)?;
+        let parts = Parts::start(&mut config, &data.manifest, Rc::clone(&world), observer)?;
+        check_same(&world, &config, &data.manifest)?;
+        let folder = match world.is_first() {
+            true => {
+                let folder = RunFolder::create(&config.output)?;
+                world.told(folder.path().to_string_lossy().into_owned().into_bytes())?;
+                folder
+            }
+            false => RunFolder::at(String::from_utf8_lossy(&world.told(Vec::new())?).into_owned().into()),
+        };
         Self::begin(config, &data, parts, &folder).inspect_err(|_| {
-            let _ = fs::remove_dir_all(folder.path()); // the error at hand matters more
+            if world.is_first() {
+                let _ = fs::remove_dir_all(folder.path()); // the error at hand matters more
+            }
         })
     }
 
@@ -87,11 +111,18 @@ impl Trainer {
     fn begin(mut config: RunConfig, data: &Dataset, parts: Parts, folder: &RunFolder) -> Result<Self, Error> {
         if data.is_unwritten() {
             let path = folder.path().join("manifest.csv");
-            data.manifest.write(&path)?;
+            if parts.world.is_first() {
+                data.manifest.write(&path)?;
+            }
             config.data.path = Some(path);
         }
-        folder.write_config(&config)?;
-        let lock = Lock::hold(folder)?;
+        let lock = match parts.world.is_first() {
+            true => {
+                folder.write_config(&config)?;
+                Some(Lock::hold(folder)?)
+            }
+            false => None,
+        };
         let card = Card::new(config, &data.manifest);
         let mut trainer = Self::assemble(parts, card, folder.clone(), Progress::default(), lock)?;
         trainer.fresh = true;
@@ -113,10 +144,17 @@ impl Trainer {
         &self.card.config
     }
 
-    fn assemble(parts: Parts, card: Card, folder: RunFolder, progress: Progress, lock: Lock) -> Result<Self, Error> {
-        let Parts { store, learner, ema, frozen, training, validation } = parts;
+    fn assemble(
+        parts: Parts,
+        card: Card,
+        folder: RunFolder,
+        progress: Progress,
+        lock: Option<Lock>,
+    ) -> Result<Self, Error> {
+        let Parts { store, learner, ema, frozen, training, validation, truth, world } = parts;
+        let steps = learner.schedule().steps() / card.config.train.epochs;
         let trainer = Self {
-            log: RunLog::open(&folder, &progress, learner.schedule().steps() / card.config.train.epochs)?,
+            log: world.is_first().then(|| RunLog::open(&folder, &progress, steps)).transpose()?,
             card,
             folder,
             store,
@@ -125,6 +163,7 @@ impl Trainer {
             frozen,
             training,
             validation,
+            truth,
             progress,
             last_good: None,
             fresh: false,
@@ -132,9 +171,12 @@ impl Trainer {
             memory_told: false,
             saved: SaveClock::now(),
             spikes: Spikes::default(),
+            world,
             _lock: lock,
         };
-        trainer.tidy()?;
+        if trainer.world.is_first() {
+            trainer.tidy()?;
+        }
         Ok(trainer)
     }
 }
@@ -147,13 +189,20 @@ struct Parts {
     frozen: Box<dyn Classifier>,
     training: Loader,
     validation: Loader,
+    truth: Vec<usize>,
+    world: Rc<World>,
 }
 
 impl Parts {
     /// What a run starts with: `config` gets the number of classes, and the store the weights that it names.
-    fn start(config: &mut RunConfig, manifest: &Manifest, observer: &mut dyn Observer) -> Result<Self, Error> {
+    fn start(
+        config: &mut RunConfig,
+        manifest: &Manifest,
+        world: Rc<World>,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
         config.model = with_classes_of(config.model.clone(), manifest)?;
-        let mut parts = Self::build(config, manifest)?;
+        let mut parts = Self::build(config, manifest, world)?;
         if let Some(path) = &config.train.init {
             let note = init::start_from(&parts.store, &config.model, path)?;
             observer.event(&Event::Note(&note));
@@ -163,17 +212,20 @@ impl Parts {
         Ok(parts)
     }
 
-    fn build(config: &RunConfig, manifest: &Manifest) -> Result<Self, Error> {
+    fn build(config: &RunConfig, manifest: &Manifest, world: Rc<World>) -> Result<Self, Error> {
         let train = &config.train;
-        let (training, validation) = loaders(config, manifest)?;
+        let training = training(config, manifest, &world)?;
+        let (validation, truth) = validation(config, manifest, &world)?;
         let store = ParamStore::new(train.seed, &Device::Cpu);
         let model = config.model.build(store.builder())?;
         let optimizer = Optimizer::with_rates(train.optimizer.clone(), select::trained(train, store.parameters())?);
         let schedule = Schedule::new(&train.schedule, training.steps().div_ceil(train.accumulate), train.epochs);
         let loss = loss(config, manifest.classes().len(), &training)?;
+        let synchronised = train.distributed.batch_norm == BatchNormOver::Synchronised;
         let learner = Learner::new(model, loss, optimizer, schedule, train.clip_norm);
+        let learner = learner.among(Rc::clone(&world), synchronised);
         let frozen = config.model.build(store.frozen_builder())?;
-        let mut parts = Self { store, learner, ema: None, frozen, training, validation };
+        let mut parts = Self { store, learner, ema: None, frozen, training, validation, truth, world };
         parts.average(config)?;
         Ok(parts)
     }
@@ -198,12 +250,13 @@ impl Parts {
             trained => format!(" ({trained} of {all} tensors are trained)"),
         };
         format!(
-            "{:.2} million parameters{trained}; {} classes ({}), {} images to train on, {} to validate on",
+            "{:.2} million parameters{trained}; {} classes ({}), {} images to train on, {} to validate on{}",
             parameters as f64 / 1e6,
             manifest.classes().len(),
             manifest.classes().join(", "),
             self.training.samples().len(),
-            self.validation.samples().len()
+            self.truth.len(),
+            if self.world.is_alone() { String::new() } else { format!("; {} processes", self.world.ranks()) }
         )
     }
 }
@@ -234,8 +287,16 @@ fn with_classes_of(model: ModelConfig, manifest: &Manifest) -> Result<ModelConfi
     }
 }
 
-/// The batches to train on and those to validate on.
-fn loaders(config: &RunConfig, manifest: &Manifest) -> Result<(Loader, Loader), Error> {
+/// All ranks must train on the same images by the same settings, wherever the images lie.
+fn check_same(world: &World, config: &RunConfig, manifest: &Manifest) -> Result<(), Error> {
+    let mut config = config.clone();
+    config.data.path = None;
+    world.same("configuration", config.to_json().as_bytes())?;
+    world.same("data set or split", manifest.seal().as_bytes())
+}
+
+/// This rank's share of the batches to train on.
+fn training(config: &RunConfig, manifest: &Manifest, world: &World) -> Result<Loader, Error> {
     let (data, train) = (&config.data, &config.train);
     let training = Loader::train(
         dataset::samples(manifest, Split::Train)?,
@@ -248,13 +309,30 @@ fn loaders(config: &RunConfig, manifest: &Manifest) -> Result<(Loader, Loader), 
     .sampling(data.sampling.clone())?
     .classes(manifest.classes().len());
     check_last_batch(config, training.samples().len())?;
-    let validation = Loader::eval(
-        dataset::samples(manifest, Split::Validation)?,
-        data.preprocessing.clone(),
-        train.batch,
-        data.workers,
-    )?;
-    Ok((training, validation))
+    if world.is_alone() {
+        return Ok(training);
+    }
+    training.share(world.rank(), world.ranks()).map_err(|error| match error {
+        hemf_data::Error::Setting { reason, .. } => {
+            ConfigError::new("configuration", "train.batch", reason + "; choose another batch").into()
+        }
+        other => other.into(),
+    })
+}
+
+/// The images to validate on, and the classes of all of them. Of several ranks each takes neighbours, so that all their
+/// shares in the order of the ranks are the whole, with every image once.
+fn validation(config: &RunConfig, manifest: &Manifest, world: &World) -> Result<(Loader, Vec<usize>), Error> {
+    let mut samples = dataset::samples(manifest, Split::Validation)?;
+    let truth: Vec<usize> = samples.iter().map(|sample| sample.class).collect();
+    let (all, rank, ranks) = (samples.len(), world.rank(), world.ranks());
+    if all < ranks {
+        let what = format!("{all} images to validate on are too few for {ranks} processes");
+        return Err(ConfigError::new("configuration", "data.path", what).into());
+    }
+    samples = samples.drain(all * rank / ranks..all * (rank + 1) / ranks).collect();
+    let (data, batch) = (&config.data, config.train.batch.div_ceil(ranks));
+    Ok((Loader::eval(samples, data.preprocessing.clone(), batch, data.workers)?, truth))
 }
 
 /// Below 64 pixels an image is a single pixel at the last stage; alone in its batch, it has no variance there.

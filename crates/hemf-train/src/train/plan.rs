@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    rc::Rc,
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
@@ -144,7 +145,7 @@ impl Trainer {
     /// Whatever would keep the run from its first steps, numbers that are not finite among them.
     pub fn plan(mut config: RunConfig, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Option<Plan>, Error> {
         let data = dataset::open(&config.data, observer)?;
-        let mut parts = Parts::start(&mut config, &data.manifest, observer)?;
+        let mut parts = Parts::start(&mut config, &data.manifest, Rc::default(), observer)?;
         let size = config.data.preprocessing.size;
         let network = config.model.size_report(size, size)?;
         let steps_per_epoch = parts.training.steps().div_ceil(config.train.accumulate);
@@ -198,7 +199,7 @@ impl Parts {
             }
             for batch in &group {
                 let targets = Targets { labels: &batch.labels, shares: batch.soft_targets.as_ref() };
-                self.learner.gather(&batch.images, targets, index, 0)?;
+                self.learner.gather(&batch.images, targets, index, 0, 0)?;
             }
             if let Some(what) = self.learner.apply(index)?.diverged {
                 return Err(Error::Diverged { what, step: index, epoch: 1, last_good: None });

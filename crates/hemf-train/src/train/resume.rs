@@ -1,10 +1,10 @@
 //! Taking up a run where it was left, however it was left.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, rc::Rc};
 
-use super::{Parts, Trainer, init};
+use super::{Parts, Trainer, check_same, init};
 use crate::{
-    Card, Checkpoint, Error, Event, Observer, RunConfig, RunFolder,
+    Card, Checkpoint, Error, Event, Observer, RunConfig, RunFolder, World,
     checkpoint::{Model, Progress, State},
     dataset,
     run::Lock,
@@ -18,11 +18,26 @@ impl Trainer {
     /// # Errors
     /// No checkpoint that loads, another data set, or another process that trains in this run.
     pub fn resume(folder: RunFolder, data: Option<&Path>, observer: &mut dyn Observer) -> Result<Self, Error> {
-        let lock = Lock::hold(&folder)?;
-        if !folder.last().exists() && !folder.previous().exists() {
-            return Self::begin_again(folder, data, lock, observer);
+        Self::resume_among(folder, data, Rc::default(), observer)
+    }
+
+    /// As [`Trainer::resume`], together with the other processes of `world`; they need not be as many as before.
+    ///
+    /// # Errors
+    /// As [`Trainer::resume`]; and ranks that are lost, or have another checkpoint.
+    pub fn resume_among(
+        folder: RunFolder,
+        data: Option<&Path>,
+        world: Rc<World>,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let lock = world.is_first().then(|| Lock::hold(&folder)).transpose()?;
+        let Some((checkpoint, model, state)) = found(&folder, &world, observer)? else {
+            return Self::begin_again(folder, data, lock, world, observer);
+        };
+        if !world.is_alone() {
+            world.same("checkpoint", &checkpoint.sums()?)?;
         }
-        let (checkpoint, model, state) = newest_good(&folder, observer)?;
         let mut card = model.card;
         if card.program != crate::PROGRAM {
             let note =
@@ -41,7 +56,7 @@ impl Trainer {
                     .to_owned(),
             });
         }
-        let mut parts = Parts::build(&card.config, &data.manifest)?;
+        let mut parts = Parts::build(&card.config, &data.manifest, world)?;
         init::restore(&parts.store, &card.config.model, &model.tensors, &checkpoint)?;
         parts.learner.restore(&state.tensors)?;
         if let Some(ema) = &parts.ema
@@ -58,7 +73,8 @@ impl Trainer {
     fn begin_again(
         folder: RunFolder,
         data: Option<&Path>,
-        lock: Lock,
+        lock: Option<Lock>,
+        world: Rc<World>,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
         observer.event(&Event::Note("no checkpoint was saved yet; beginning again with the first step"));
@@ -67,18 +83,39 @@ impl Trainer {
             config.data.path = Some(path.to_path_buf());
         }
         let data = dataset::open(&config.data, observer)?;
-        let parts = Parts::start(&mut config, &data.manifest, observer)?;
+        let parts = Parts::start(&mut config, &data.manifest, Rc::clone(&world), observer)?;
+        check_same(&world, &config, &data.manifest)?;
         let card = Card::new(config, &data.manifest);
         Self::assemble(parts, card, folder, Progress::default(), lock)
     }
 }
 
+/// A checkpoint with what it holds.
+type Loaded = (Checkpoint, Model, State);
+
+/// The checkpoint to go on from, which rank 0 chooses; `None` where none was saved.
+fn found(folder: &RunFolder, world: &World, observer: &mut dyn Observer) -> Result<Option<Loaded>, Error> {
+    if !world.is_first() {
+        return match world.told(Vec::new())?.first() {
+            Some(b'l') => load(folder.last()).map(Some),
+            Some(b'p') => load(folder.previous()).map(Some),
+            _ => Ok(None),
+        };
+    }
+    let any = folder.last().exists() || folder.previous().exists();
+    let found = any.then(|| newest_good(folder, observer)).transpose()?;
+    let which = found.as_ref().map(|(one, ..)| if one.path() == folder.last().path() { b'l' } else { b'p' });
+    world.told(which.into_iter().collect())?;
+    Ok(found)
+}
+
+fn load(checkpoint: Checkpoint) -> Result<Loaded, Error> {
+    let (model, state) = (checkpoint.model()?, checkpoint.state()?);
+    Ok((checkpoint, model, state))
+}
+
 /// The newest checkpoint of `folder` that loads.
-fn newest_good(folder: &RunFolder, observer: &mut dyn Observer) -> Result<(Checkpoint, Model, State), Error> {
-    let load = |checkpoint: Checkpoint| -> Result<(Checkpoint, Model, State), Error> {
-        let (model, state) = (checkpoint.model()?, checkpoint.state()?);
-        Ok((checkpoint, model, state))
-    };
+fn newest_good(folder: &RunFolder, observer: &mut dyn Observer) -> Result<Loaded, Error> {
     let (last, previous) = (folder.last(), folder.previous());
     let why = match load(last.clone()) {
         Ok(loaded) => return Ok(loaded),

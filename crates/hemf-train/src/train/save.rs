@@ -50,14 +50,18 @@ impl Trainer {
             return Ok(());
         }
         self.check_finite()?;
-        self.log.sync()?;
+        let last = self.folder.last();
+        let Some(log) = &self.log else {
+            self.last_good = Some(last.path().to_path_buf()); // rank 0 saves
+            return Ok(());
+        };
+        log.sync()?;
         let mut state = self.learner.optimizer().state()?;
         let mut card = self.card.clone();
         if let Some(ema) = &self.ema {
             state.extend(ema.state());
             card.validation_accuracy = None; // of the mean, not of these weights
         }
-        let last = self.folder.last();
         last.save_after(&self.folder.previous(), &card, &self.store.state(), (&self.progress, &state))?;
         self.last_good = Some(last.path().to_path_buf());
         self.saved = SaveClock { at: Instant::now(), what: Some(self.progress.clone()) };
@@ -66,6 +70,9 @@ impl Trainer {
 
     /// Saves the network just validated where it belongs: as the best, or among those kept beside it.
     pub(super) fn save_ranked(&mut self, this: Best, best: bool) -> Result<(), Error> {
+        if !self.world.is_first() {
+            return Ok(());
+        }
         let card = Card { validation_accuracy: Some(this.accuracy), ..self.card.clone() };
         let tensors = self.validated_tensors();
         if best {

@@ -5,10 +5,11 @@ use std::{
     time::Instant,
 };
 
+use candle_core::{Tensor, Var};
 use hemf_data::{Batch, Batches, Draws};
 
 use super::Trainer;
-use crate::{Error, ErrorKind, Event, Observer, StepRecord, Targets};
+use crate::{BatchNormOver, Error, ErrorKind, Event, Observer, StepRecord, Targets};
 
 /// How a call to [`Trainer::run`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,8 @@ impl Trainer {
     /// # Errors
     /// A loss that is not finite, an image that cannot be read, a disk that is full.
     pub fn run(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
-        let outcome = self.run_epochs(observer, stop);
-        if let Err(error) = &outcome {
+        let outcome = self.run_epochs(observer, stop).map_err(|error| self.world.or_lost(error));
+        if let (Err(error), true) = (&outcome, self.world.is_first()) {
             if self.progress.step == 0 && self.fresh {
                 let _ = std::fs::remove_dir_all(self.folder.path()); // the error at hand matters more
             } else if matches!(error, Error::Data(_)) && error.kind() != ErrorKind::Unexpected {
@@ -56,8 +57,13 @@ impl Trainer {
                 return Ok(Outcome::Interrupted);
             }
         }
-        self.drop_previous()?;
-        self.log.end(&self.progress)?;
+        if self.world.is_first() {
+            self.drop_previous()?;
+        }
+        if let Some(log) = &mut self.log {
+            log.end(&self.progress)?;
+        }
+        self.world.told(Vec::new())?; // all is written
         Ok(Outcome::Finished)
     }
 
@@ -70,7 +76,7 @@ impl Trainer {
         let mut batches = self.training.batches_from(self.progress.epoch, self.progress.batch);
         let mut started = Instant::now();
         loop {
-            if stop.load(Ordering::Relaxed) {
+            if self.world.any(stop.load(Ordering::Relaxed))? {
                 return Ok(false);
             }
             let ends = self.progress.batch == self.training.steps();
@@ -87,7 +93,9 @@ impl Trainer {
             let mut record = self.step(&self.next_step(&mut batches)?)?;
             record.seconds = started.elapsed().as_secs_f64();
             started = Instant::now();
-            self.log.step(&record)?;
+            if let Some(log) = &mut self.log {
+                log.step(&record)?;
+            }
             observer.event(&Event::Step(&record));
             if let Some(note) = self.used_memory() {
                 observer.event(&Event::Note(&note));
@@ -117,14 +125,15 @@ impl Trainer {
             let key = if place == 0 { &key[..1] } else { &key[..] };
             let seed = Draws::new("step", self.card.config.train.seed, key).next_u64();
             let targets = Targets { labels: &batch.labels, shares: batch.soft_targets.as_ref() };
-            self.learner.gather(&batch.images, targets, index, seed)?;
+            self.learner.gather(&batch.images, targets, index, seed, batch.first)?;
         }
         let step = self.learner.apply(index)?;
         if let Some(what) = step.diverged {
             let part = self.first_not_finite()?.map(|name| format!(": {name} is not finite"));
             return Err(self.diverged(what + &part.unwrap_or_default()));
         }
-        let images = batches.iter().map(|batch| batch.rows.len()).sum();
+        self.share_statistics()?;
+        let images = batches.iter().map(|batch| batch.of).sum();
         self.progress.step += 1;
         self.progress.batch += batches.len();
         self.progress.tally.add(step.loss, step.hits, images);
@@ -142,6 +151,23 @@ impl Trainer {
             images,
             seconds: 0.0,
         })
+    }
+
+    /// Where each rank has taken statistics of its own share, all go on with the mean of their running ones: they then
+    /// have the same network again, in every bit.
+    fn share_statistics(&self) -> Result<(), Error> {
+        let over = self.card.config.train.distributed.batch_norm;
+        if self.world.is_alone() || over == BatchNormOver::Synchronised {
+            return Ok(());
+        }
+        let running = |(name, _): &(String, Var)| name.ends_with(".running_mean") || name.ends_with(".running_var");
+        let running: Vec<(String, Var)> = self.store.buffers().into_iter().filter(running).collect();
+        let mut sums: Vec<Tensor> = running.iter().map(|(_, var)| var.as_detached_tensor()).collect();
+        self.world.sum_tensors(&mut sums.iter_mut().collect::<Vec<_>>())?;
+        for ((_, var), sum) in running.iter().zip(sums) {
+            var.set(&(sum / self.world.ranks() as f64)?)?;
+        }
+        Ok(())
     }
 
     pub(super) fn diverged(&self, what: String) -> Error {

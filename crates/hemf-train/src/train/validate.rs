@@ -6,7 +6,7 @@ use hemf_metrics::plot::{EpochScores, learning_curves};
 
 use super::Trainer;
 use crate::{
-    EpochRecord, Error, Event, Observer,
+    EpochRecord, Error, Event, Observer, RunFolder,
     checkpoint::{Best, Tally, Waiting},
     config::{Every, Validate},
     predict::predict,
@@ -45,8 +45,11 @@ impl Trainer {
             Some(validation) => self.rank(validation, record.epoch, observer)?,
             None => false,
         };
-        self.log.epoch(&record)?;
-        self.draw_curves()?;
+        if let Some(log) = &mut self.log {
+            log.epoch(&record)?;
+            let steps = self.learner.schedule().steps() / self.card.config.train.epochs;
+            draw_curves(log.epochs(), steps, &self.folder)?;
+        }
         self.save_last()?;
         observer.event(&Event::Epoch { record: &record, best });
         if self.progress.stopped_early {
@@ -58,14 +61,17 @@ impl Trainer {
 
     /// The scores of the validation images; `None` when stopped on the way.
     fn validate(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Option<Validation>, Error> {
-        let truth: Vec<usize> = self.validation.samples().iter().map(|sample| sample.class).collect();
-        let scores = predict(&*self.frozen, &self.validation, truth.len(), observer, stop)?;
-        let Some(scores) = scores else { return Ok(None) };
+        // Several ranks stop together, which they do between steps.
+        let never = AtomicBool::new(false);
+        let stop = if self.world.is_alone() { stop } else { &never };
+        let images = self.validation.samples().len();
+        let Some(scores) = predict(&*self.frozen, &self.validation, images, observer, stop)? else { return Ok(None) };
+        let scores = scores.of_all(&self.world)?;
         if !scores.tally.loss.is_finite() {
             return Err(self.diverged(format!("the validation loss is {}", scores.tally.loss)));
         }
         self.check_finite()?; // before `best` is written
-        Validation::of(scores, &truth, &self.card.classes).map(Some)
+        Validation::of(scores, &self.truth, &self.card.classes).map(Some)
     }
 
     /// Finds the validation's place among those before and saves the network accordingly; whether it is the best. The
@@ -117,18 +123,17 @@ impl Trainer {
             validation,
         }
     }
+}
 
-    fn draw_curves(&self) -> Result<(), Error> {
-        let steps = (self.learner.schedule().steps() / self.epochs()).max(1) as f64;
-        let scores = |record: &EpochRecord| EpochScores {
-            epoch: record.step as f64 / steps,
-            train_loss: record.train_loss,
-            train_accuracy: record.train_accuracy,
-            validation_loss: record.validation.as_ref().map(|validation| validation.loss),
-            validation_accuracy: record.validation.as_ref().map(|validation| validation.accuracy),
-        };
-        let epochs: Vec<EpochScores> = self.log.epochs().iter().map(scores).collect();
-        learning_curves(&epochs).write(self.folder.path(), "learning_curves")?;
-        Ok(())
-    }
+fn draw_curves(records: &[EpochRecord], steps_per_epoch: usize, folder: &RunFolder) -> Result<(), Error> {
+    let scores = |record: &EpochRecord| EpochScores {
+        epoch: record.step as f64 / steps_per_epoch.max(1) as f64,
+        train_loss: record.train_loss,
+        train_accuracy: record.train_accuracy,
+        validation_loss: record.validation.as_ref().map(|validation| validation.loss),
+        validation_accuracy: record.validation.as_ref().map(|validation| validation.accuracy),
+    };
+    let epochs: Vec<EpochScores> = records.iter().map(scores).collect();
+    learning_curves(&epochs).write(folder.path(), "learning_curves")?;
+    Ok(())
 }
