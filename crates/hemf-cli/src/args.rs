@@ -133,6 +133,16 @@ impl Asked {
         }
     }
 
+    /// What makes it another way of asking than once, of one network.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let views = self.tta.to_possible_value().filter(|_| !matches!(self.tta, ViewsName::One));
+        let views = views.map(|views| views.get_name().to_owned());
+        let ensemble = (!self.ensemble.is_empty()).then(|| "ensemble".to_owned());
+        let averaged = views.is_some() || ensemble.is_some();
+        let logit = (averaged && matches!(self.average, AverageName::Logit)).then(|| "logit".to_owned());
+        views.into_iter().chain(ensemble).chain(logit).collect()
+    }
+
     pub(crate) fn averaging(&self) -> Averaging {
         match self.average {
             AverageName::Probability => Averaging::Probability,

@@ -162,6 +162,13 @@ fn predict_answers_for_every_file_that_can_be_read() {
     let both =
         place.hemf(&["predict", "runs/tiny", "data", "--ensemble", "runs/tiny", "--tta", "flips", "--format", "csv"]);
     assert_eq!((both.code, both.out.lines().count()), (Some(0), read.len() + 1), "{}", both.err);
+
+    // Averages have no temperature, in a report as in an answer; and they leave the run's own report alone.
+    let said = place.hemf(&["eval", "--ensemble", "runs/tiny", "--tta", "flips", "--errors", "0"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let facts = std::fs::read_to_string(place.path("runs/tiny/report-flips-ensemble/evaluation.json")).unwrap();
+    let facts: serde_json::Value = serde_json::from_str(&facts).unwrap();
+    assert!(facts["temperature"].is_null() && facts["no_temperature"].as_str().unwrap().contains("averaged"));
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 if let Some(transform) = transform {
                     let mut draws = Draws::new("augment", pass, &[i as u64]);
                     let drawn = transform.draw(&mut draws, (picture.width(), picture.height()));
-                    transform.apply(picture, drawn, &mut out);
+                    transform.apply(&picture, drawn, &mut out);
                     black_box(&out);
                 } else {
                     black_box(picture);

@@ -206,7 +206,7 @@ impl Shared {
         let picture = self.transform.preprocessing().reading.decode(&sample.path)?;
         let mut draws = Draws::new("augment", self.seed, &[epoch as u64, sample.row as u64]);
         let drawn = self.transform.draw(&mut draws, (picture.width(), picture.height()));
-        self.transform.apply(picture, drawn, out);
+        self.transform.apply(&picture, drawn, out);
         Ok(())
     }
 }

@@ -92,19 +92,20 @@ impl Transform {
     ///
     /// # Panics
     /// When `out` has another length, or the geometry was drawn for another picture.
-    pub fn apply(&self, picture: Raster, drawn: impl Into<Drawn>, out: &mut [f32]) {
+    pub fn apply(&self, picture: &Raster, drawn: impl Into<Drawn>, out: &mut [f32]) {
         let Drawn { geometry, changes, erased } = drawn.into();
         let settings = self.preprocessing();
-        let picture = if settings.channels == 1 { picture.into_luma() } else { picture };
+        let luma = (settings.channels == 1).then(|| picture.clone().into_luma());
+        let picture = luma.as_ref().unwrap_or(picture);
         let size = settings.size;
         let (mut square, mut flip) = match geometry {
             Geometry::Random { crop, flip } => {
-                (resample(&picture, crop, (size, size), CropBox::whole(size, size)), flip)
+                (resample(picture, crop, (size, size), CropBox::whole(size, size)), flip)
             }
             Geometry::Central => {
                 let whole = CropBox::whole(picture.width(), picture.height());
                 let resized = settings.resized(picture.width(), picture.height());
-                (resample(&picture, whole, resized, CropBox::center(size, resized.0, resized.1)), false)
+                (resample(picture, whole, resized, CropBox::center(size, resized.0, resized.1)), false)
             }
         };
         if flip && !changes.is_empty() {
@@ -156,7 +157,7 @@ mod tests {
         let crop = CropBox { top: 0, left: 0, height: 2, width: 2 };
         let apply = |flip| {
             let mut out = [0f32; 12];
-            transform.apply(picture.clone(), Geometry::Random { crop, flip }, &mut out);
+            transform.apply(&picture, Geometry::Random { crop, flip }, &mut out);
             out
         };
         let (plain, flipped) = (apply(false), apply(true));
@@ -173,7 +174,7 @@ mod tests {
         let preprocessing =
             Preprocessing { size: 1, resize: 1, channels: 1, mean: vec![0.0], std: vec![1.0], ..Default::default() };
         let mut out = [0f32];
-        eval(preprocessing).apply(picture, Geometry::Central, &mut out);
+        eval(preprocessing).apply(&picture, Geometry::Central, &mut out);
         assert_eq!(out, [124.0 / 255.0]);
     }
 
@@ -183,7 +184,7 @@ mod tests {
             let picture = Raster::new(width, height, 3, vec![128; width * height * 3]);
             let mut out = vec![0f32; 3 * 8 * 8];
             eval(Preprocessing { size: 8, resize: 9, ..Default::default() }).apply(
-                picture,
+                &picture,
                 Geometry::Central,
                 &mut out,
             );
@@ -200,7 +201,7 @@ mod tests {
         let apply = |flip, changes: &[Change], erased| {
             let mut out = [9f32; 12];
             let geometry = Geometry::Random { crop, flip };
-            transform.apply(picture.clone(), Drawn { geometry, changes: changes.to_vec(), erased }, &mut out);
+            transform.apply(&picture, Drawn { geometry, changes: changes.to_vec(), erased }, &mut out);
             out
         };
         // Two mirrors are none; a flip is the same before another change.

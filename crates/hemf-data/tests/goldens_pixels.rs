@@ -134,7 +134,7 @@ fn evaluation_pipeline() {
             assert!(actual == expected || is_jpeg(file), "{file} resized");
         }
         let mut out = vec![0f32; 3 * 224 * 224];
-        transform.apply(picture, Geometry::Central, &mut out);
+        transform.apply(&picture, Geometry::Central, &mut out);
 
         if let Some(expected) = tensors.get(&format!("resized_cropped_u8/{file}")) {
             let levels = out.iter().map(|v| ((v * 0.5 + 0.5) * 255.0).round() as u8);

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use hemf_data::{Raster, decode};
+use hemf_metrics::argmax;
 use hemf_train::Error;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::{HeatMap, Measures, Predictor, explain, predictor::argmax, seen, write_png};
+use crate::{HeatMap, Measures, Predictor, explain, seen, write_png};
 
 /// What is said about one file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -157,27 +158,30 @@ fn heat_name(number: usize, file: &Path) -> String {
     format!("{number:04}-{name}.png")
 }
 
+/// A record of CSV, with its end of line.
+fn line(cells: impl Iterator<Item = String>) -> String {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(cells.collect::<Vec<_>>()).expect("writing to memory cannot fail");
+    let bytes = csv.into_inner().expect("nor can finishing it");
+    String::from_utf8(bytes).expect("texts stay texts when they are quoted")
+}
+
 impl Answer {
     /// Names of [`to_csv`](Self::to_csv)'s columns, with so many classes.
     pub fn csv_header(top: usize) -> String {
-        let guesses: String = (1..=top).map(|k| format!(",class_{k},probability_{k}")).collect();
-        format!("file{guesses},unlike,error\n")
+        let guesses = (1..=top).flat_map(|k| [format!("class_{k}"), format!("probability_{k}")]);
+        let ends = ["unlike", "error"].map(str::to_owned);
+        line(std::iter::once("file".to_owned()).chain(guesses).chain(ends))
     }
 
     /// One line of CSV.
     pub fn to_csv(&self, top: usize) -> String {
-        let quoted = |text: &str| match text.contains([',', '"', '\n', '\r']) {
-            true => format!("\"{}\"", text.replace('"', "\"\"")),
-            false => text.to_owned(),
-        };
-        let mut line = quoted(&self.file);
-        for k in 0..top {
-            match self.top.get(k) {
-                Some(guess) => line += &format!(",{},{}", quoted(&guess.class), guess.probability),
-                None => line += ",,",
-            }
-        }
-        line + &format!(",{},{}\n", quoted(&self.unlike.join("; ")), quoted(self.error.as_deref().unwrap_or_default()))
+        let guesses = (0..top).flat_map(|k| match self.top.get(k) {
+            Some(guess) => [guess.class.clone(), guess.probability.to_string()],
+            None => Default::default(),
+        });
+        let ends = [self.unlike.join("; "), self.error.clone().unwrap_or_default()];
+        line(std::iter::once(self.file.clone()).chain(guesses).chain(ends))
     }
 
     /// One line of JSON.

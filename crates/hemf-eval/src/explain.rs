@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use hemf_data::Raster;
+use hemf_metrics::softmax;
 use hemf_model::{Branch, Mode};
 use hemf_train::Error;
 
-use crate::{HeatMap, Network, View, predictor::softmax};
+use crate::{HeatMap, Network, View};
 
 /// Where in the network a heat map was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,8 @@ impl Spot {
     }
 }
 
-/// The gradient-weighted activation maps (Selvaraju et al., ICCV 2017) of every stage of every branch for `class`.
+/// The gradient-weighted activation maps (Selvaraju et al., ICCV 2017) for `class`, of those stages and branches that are
+/// `wanted`: gradients are taken back no further than to the first of them.
 ///
 /// `cam = relu(sum_c a_c A_c)` with the map `A` (H, W, C) and `a_c` the mean over its pixels of the gradient of the
 /// class's logit with respect to `A_c`. The last maps of the branches tell what each path contributes, the maps of the
@@ -39,14 +41,23 @@ impl Spot {
 ///
 /// # Errors
 /// A network without stages, or an operation on tensors that fails.
-pub fn grad_cam(network: &Network, picture: &Raster, class: usize) -> Result<Vec<(Spot, HeatMap)>, Error> {
+pub fn grad_cam(
+    network: &Network,
+    picture: &Raster,
+    class: usize,
+    wanted: impl Fn(Spot) -> bool,
+) -> Result<Vec<(Spot, HeatMap)>, Error> {
     let images = network.batch(std::slice::from_ref(picture), View::PLAIN)?;
     let taps: RefCell<Vec<(Spot, Tensor, Var)>> = RefCell::new(Vec::new());
     // A variable of zeros is added to every map: its gradient is the map's, and candle keeps it.
     let tap = |branch: Branch, stage: usize, map: Tensor| {
+        let spot = Spot { branch, stage: stage + 1 };
+        if !wanted(spot) {
+            return Ok(map);
+        }
         let zeros = Var::zeros(map.dims(), map.dtype(), map.device())?;
         let tapped = map.add(zeros.as_tensor())?;
-        taps.borrow_mut().push((Spot { branch, stage: stage + 1 }, tapped.detach(), zeros));
+        taps.borrow_mut().push((spot, tapped.detach(), zeros));
         Ok(tapped)
     };
     let stages = network.model().forward_tapped(&images, Mode::Eval, &tap)?;
@@ -89,7 +100,7 @@ pub fn occlusion(network: &Network, picture: &Raster, class: usize) -> Result<He
     let (channels, size) = (settings.channels, settings.size);
     let probability = |images: Vec<f32>| -> Result<Vec<f32>, Error> {
         let count = images.len() / image.len();
-        let images = Tensor::from_vec(images, (count, channels, size, size), &candle_core::Device::Cpu)?;
+        let images = Tensor::from_vec(images, (count, channels, size, size), &Device::Cpu)?;
         let logits = network.model().forward(&images, Mode::Eval)?.to_vec2::<f32>()?;
         let of = |row: Vec<f32>| softmax(&row.into_iter().map(f64::from).collect::<Vec<_>>())[class] as f32;
         Ok(logits.into_iter().map(of).collect())
@@ -119,10 +130,26 @@ pub fn occlusion(network: &Network, picture: &Raster, class: usize) -> Result<He
 /// # Errors
 /// As [`grad_cam`].
 pub fn grad_cam_of_last(network: &Network, picture: &Raster, class: usize) -> Result<HeatMap, Error> {
-    let maps = grad_cam(network, picture, class)?;
-    let last = maps.into_iter().next_back().map(|(_, map)| map);
-    last.ok_or_else(|| Error::Checkpoint {
+    let last = spots(network)?.into_iter().next_back();
+    let maps = grad_cam(network, picture, class, |spot| Some(spot) == last)?;
+    maps.into_iter().next().map(|(_, map)| map).ok_or_else(|| Error::Checkpoint {
         path: network.checkpoint().path().to_owned(),
         what: "its network has no stages to look at".to_owned(),
     })
+}
+
+/// Every stage of every branch, in the order in which the network comes to them.
+///
+/// # Errors
+/// A network without stages, or an operation on tensors that fails.
+pub fn spots(network: &Network) -> Result<Vec<Spot>, Error> {
+    let settings = network.preprocessing();
+    let blank = Tensor::zeros((1, settings.channels, settings.size, settings.size), DType::F32, &Device::Cpu)?;
+    let spots = RefCell::new(Vec::new());
+    let note = |branch: Branch, stage: usize, map: Tensor| {
+        spots.borrow_mut().push(Spot { branch, stage: stage + 1 });
+        Ok(map)
+    };
+    network.model().forward_tapped(&blank, Mode::Eval, &note)?;
+    Ok(spots.into_inner())
 }

@@ -1,5 +1,7 @@
 //! Pictures as PNG files and inside of pages.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -40,7 +42,24 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     let partial = path.with_file_name(name);
-    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(at(path))
+    let written = File::create(&partial).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, path)
+    });
+    written.map_err(|source| {
+        // Nothing more can be done when this fails too; the first error is the one to tell.
+        let _ = std::fs::remove_file(&partial);
+        at(path)(source)
+    })
+}
+
+/// Removes a file that may not be there.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+    match path.is_file() {
+        true => std::fs::remove_file(path).map_err(|source| Error::Write { path: path.to_owned(), source }),
+        false => Ok(()),
+    }
 }
 
 /// An address that holds the file itself.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hemf_data::Raster;
-use hemf_metrics::decision::Temperature;
+use hemf_metrics::{decision::Temperature, softmax};
 use hemf_train::Error;
 use serde::{Deserialize, Serialize};
 
@@ -127,19 +127,6 @@ impl Predictor {
     pub fn batch(&self) -> usize {
         self.first().card().config.train.batch.max(1)
     }
-}
-
-/// exp(z - max) / sum of a row.
-pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let exps: Vec<f64> = logits.iter().map(|z| (z - largest).exp()).collect();
-    let sum: f64 = exps.iter().sum();
-    exps.into_iter().map(|e| e / sum).collect()
-}
-
-/// Position of the largest value, the first of equals.
-pub(crate) fn argmax(row: &[f64]) -> usize {
-    (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
 }
 
 /// The name of a run or checkpoint for a reader: the run folder's, else the path as given.

@@ -46,15 +46,14 @@ impl View {
     /// When `out` has another length.
     pub fn apply(&self, picture: &Raster, settings: &Preprocessing, out: &mut [f32]) {
         let size = settings.size;
-        let (picture, resize_to) = match self.place {
-            Place::Middle => {
-                let shorter = (settings.resize as f64 * self.magnification).round() as usize;
-                (picture.clone(), shorter)
-            }
-            Place::Corner(right, below) => (corner(picture, settings, right, below), size),
+        let central = |picture: &Raster, resize: usize, out: &mut [f32]| {
+            let preprocessing = Preprocessing { resize, ..settings.clone() };
+            Transform::Eval { preprocessing }.apply(picture, Geometry::Central, out);
         };
-        let preprocessing = Preprocessing { resize: resize_to, ..settings.clone() };
-        Transform::Eval { preprocessing }.apply(picture, Geometry::Central, out);
+        match self.place {
+            Place::Middle => central(picture, (settings.resize as f64 * self.magnification).round() as usize, out),
+            Place::Corner(right, below) => central(&corner(picture, settings, right, below), size, out),
+        }
         if self.left_right {
             out.chunks_exact_mut(size).for_each(<[f32]>::reverse);
         }
@@ -118,7 +117,7 @@ mod tests {
     fn the_first_view_is_that_of_validation() {
         let preprocessing = Preprocessing { size: 16, resize: 20, ..Preprocessing::default() };
         let mut expected = vec![0.0; 3 * 16 * 16];
-        Transform::Eval { preprocessing }.apply(picture(), Geometry::Central, &mut expected);
+        Transform::Eval { preprocessing }.apply(&picture(), Geometry::Central, &mut expected);
         for views in [Views::One, Views::Flips, Views::FiveCrops, Views::TenCrops, Views::Scales] {
             assert_eq!(seen(views.list()[0]), expected, "{views:?}");
         }

@@ -37,6 +37,7 @@ pub mod decision;
 mod error;
 mod files;
 mod histogram;
+mod logits;
 pub mod plot;
 mod predictions;
 mod probability;
@@ -51,6 +52,7 @@ pub use agreement::KappaWeights;
 pub use confusion::{Average, ClassCounts, ConfusionMatrix};
 pub use error::Error;
 pub use histogram::{ClassHistogram, ScoreHistograms};
+pub use logits::{argmax, cross_entropy, softmax};
 pub use predictions::Predictions;
 pub use probability::{Bins, CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use report::{

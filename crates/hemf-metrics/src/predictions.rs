@@ -2,7 +2,7 @@
 
 mod file;
 
-use crate::{ConfusionMatrix, Error, RocCurve};
+use crate::{ConfusionMatrix, Error, RocCurve, argmax};
 use std::collections::HashSet;
 
 /// How far the scores of a sample may be from summing to one: rounded decimals pass, logits do not.
@@ -132,12 +132,6 @@ impl Predictions {
                 .flat_map(|(row, &truth)| row.iter().enumerate().map(move |(class, &score)| (score, truth == class))),
         )
     }
-}
-
-/// Position of the largest score, the first of equals.
-pub(crate) fn argmax(row: &[f64]) -> usize {
-    let better = |best, index: usize| if row[index] > row[best] { index } else { best };
-    (1..row.len()).fold(0, better)
 }
 
 fn check_names(classes: &[String]) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Scores of the probabilities themselves, not only of their order.
 
-use crate::predictions::argmax;
+use crate::argmax;
 use crate::ranking::{Ranking, one_vs_one};
 use crate::score::{mean, weighted_mean};
 use crate::uncertainty::{Estimate, Level};

@@ -1,6 +1,6 @@
 //! The same scores for parts of the samples: by sex, age band, site, source.
 
-use crate::uncertainty::{Bootstrap, Estimate, Method, Resampling, Scorer};
+use crate::uncertainty::{Bootstrap, Estimate, Resampling, Scorer};
 use crate::{Error, Predictions, Score, Undefined};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,20 +34,21 @@ pub struct Subgroup {
     pub samples: u64,
     /// Number of samples of each class.
     pub support: Vec<u64>,
-    /// Share of samples whose class was found: Wilson's interval.
+    /// Share of samples whose class was found: Wilson's interval, or the bootstrap's where samples come in groups.
     pub accuracy: Estimate,
-    /// Mean recall over the classes that occur: bootstrap within classes. Compare it only between subgroups in which the
-    /// same classes occur.
+    /// Mean recall over the classes that occur: bootstrap within classes, or of whole groups. Compare it only between
+    /// subgroups in which the same classes occur.
     pub balanced_accuracy: Estimate,
-    /// Mean area under the ROC curves of the classes that occur: bootstrap within classes; as above.
+    /// Mean area under the ROC curves of the classes that occur; as above.
     pub macro_auc: Estimate,
     /// Why the numbers say little, one sentence each; none when they do not.
     pub notices: Vec<String>,
 }
 
 impl Subgroups {
-    /// Scores the samples of each value, given the value of each sample (empty for none). Fails when there is not one
-    /// for each sample.
+    /// Scores the samples of each value, given the value of each sample (empty for none), and where samples come in
+    /// groups, such as patients, the group of each: whole groups are resampled then. Fails when there is not one for each
+    /// sample.
     ///
     /// ```
     /// use hemf_metrics::{Predictions, Subgroups};
@@ -55,7 +56,7 @@ impl Subgroups {
     /// let classes = vec!["healthy".into(), "ill".into()];
     /// let ids = (0..3).map(|i| i.to_string()).collect();
     /// let predictions = Predictions::new(classes, ids, vec![0, 1, 1], vec![0.9, 0.1, 0.2, 0.8, 0.6, 0.4])?;
-    /// let by_sex = Subgroups::new(&predictions, "sex", &["female", "male", "male"], &Bootstrap::default())?;
+    /// let by_sex = Subgroups::new(&predictions, "sex", &["female", "male", "male"], None, &Bootstrap::default())?;
     /// assert_eq!(by_sex.groups[1].accuracy.value.value(), Some(0.5));
     /// assert!(by_sex.groups[1].notices[0].starts_with("only 2 samples"));
     /// # Ok::<(), hemf_metrics::Error>(())
@@ -64,12 +65,15 @@ impl Subgroups {
         predictions: &Predictions,
         column: &str,
         values: &[S],
+        groups: Option<&[String]>,
         bootstrap: &Bootstrap,
     ) -> Result<Self, Error> {
-        if values.len() != predictions.len() {
-            let (found, expected) = (values.len(), predictions.len());
-            return Err(Error::Length { what: "values of the column", found, expected });
-        }
+        let check = |what, found| match found == predictions.len() {
+            true => Ok(()),
+            false => Err(Error::Length { what, found, expected: predictions.len() }),
+        };
+        check("values of the column", values.len())?;
+        check("groups of samples", groups.map_or(predictions.len(), <[String]>::len))?;
         // None sorts before every value, so it is kept apart.
         let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (sample, value) in values.iter().enumerate() {
@@ -77,8 +81,11 @@ impl Subgroups {
         }
         let missing = members.remove("");
         let named = members.into_iter().chain(missing.map(|samples| (MISSING, samples)));
-        let groups = named.map(|(value, samples)| Subgroup::new(value, &predictions.select(&samples)?, bootstrap));
-        Ok(Self { column: column.to_owned(), groups: groups.collect::<Result<_, Error>>()? })
+        let subgroups = named.map(|(value, samples)| {
+            let groups: Option<Vec<&String>> = groups.map(|groups| samples.iter().map(|&i| &groups[i]).collect());
+            Subgroup::new(value, &predictions.select(&samples)?, groups.as_deref(), bootstrap)
+        });
+        Ok(Self { column: column.to_owned(), groups: subgroups.collect::<Result<_, Error>>()? })
     }
 
     /// A table, with the notices below.
@@ -117,31 +124,36 @@ impl Subgroups {
 }
 
 impl Subgroup {
-    fn new(value: &str, predictions: &Predictions, bootstrap: &Bootstrap) -> Result<Self, Error> {
+    fn new(
+        value: &str,
+        predictions: &Predictions,
+        groups: Option<&[&String]>,
+        bootstrap: &Bootstrap,
+    ) -> Result<Self, Error> {
         let matrix = predictions.confusion_matrix();
         let scorer = Scorer::new(predictions);
-        let scores = |times: &[u32]| vec![scorer.balanced_accuracy(times), scorer.macro_auc(times)];
-        let values = scores(&vec![1; predictions.len()]);
-        let spreads = bootstrap.run(&Resampling::within_classes(predictions.truth())?, scores);
-        let by_bootstrap = |score: usize| Estimate {
-            value: values[score],
-            interval: values[score].reason().map_or(spreads[score].interval, Err),
-            method: Method::BootstrapPercentile,
+        let scores =
+            |times: &[u32]| vec![scorer.accuracy(times), scorer.balanced_accuracy(times), scorer.macro_auc(times)];
+        let resampling = match groups {
+            Some(groups) => Resampling::groups(groups)?,
+            None => Resampling::within_classes(predictions.truth())?,
         };
+        let estimates = bootstrap.estimates(&resampling, scores);
+        let wilson = Estimate::proportion(matrix.correct(), matrix.total(), bootstrap.level, Undefined::NoSamples);
         let support: Vec<u64> = (0..matrix.classes()).map(|class| matrix.support(class)).collect();
         Ok(Self {
             value: value.to_owned(),
             samples: matrix.total(),
-            accuracy: Estimate::proportion(matrix.correct(), matrix.total(), bootstrap.level, Undefined::NoSamples),
-            balanced_accuracy: by_bootstrap(0),
-            macro_auc: by_bootstrap(1),
-            notices: notices(predictions.classes(), &support),
+            accuracy: if groups.is_some() { estimates[0] } else { wilson },
+            balanced_accuracy: estimates[1],
+            macro_auc: estimates[2],
+            notices: notices(predictions.classes(), &support, groups.map(|_| resampling.units() as u64)),
             support,
         })
     }
 }
 
-fn notices(classes: &[String], support: &[u64]) -> Vec<String> {
+fn notices(classes: &[String], support: &[u64], groups: Option<u64>) -> Vec<String> {
     let samples: u64 = support.iter().sum();
     let named = |which: &dyn Fn(u64) -> bool| -> Vec<&str> {
         classes.iter().zip(support).filter(|(_, n)| which(**n)).map(|(class, _)| class.as_str()).collect()
@@ -150,6 +162,8 @@ fn notices(classes: &[String], support: &[u64]) -> Vec<String> {
     let mut notices = Vec::new();
     if samples < SMALLEST_SUBGROUP {
         notices.push(format!("only {samples} samples: too few to say anything about this subgroup"));
+    } else if let Some(groups) = groups.filter(|&groups| groups < SMALLEST_SUBGROUP) {
+        notices.push(format!("only {groups} groups of samples: too few to say anything about this subgroup"));
     }
     if !absent.is_empty() {
         notices.push(format!("no sample of {}: left out of the means over classes", absent.join(", ")));
@@ -181,7 +195,7 @@ mod tests {
         let predictions = predictions(120);
         let values: Vec<&str> = (0..120).map(|i| ["y", "x", "x", " x ", ""][i % 5]).collect();
         let bootstrap = Bootstrap { resamples: 200, ..Bootstrap::default() };
-        let by_site = Subgroups::new(&predictions, "site", &values, &bootstrap).unwrap();
+        let by_site = Subgroups::new(&predictions, "site", &values, None, &bootstrap).unwrap();
         let names: Vec<&str> = by_site.groups.iter().map(|group| group.value.as_str()).collect();
         assert_eq!(names, ["x", "y", MISSING]);
         assert_eq!(by_site.groups.iter().map(|group| group.samples).sum::<u64>(), 120);
@@ -198,13 +212,26 @@ mod tests {
     }
 
     #[test]
+    fn whole_groups_are_resampled() {
+        let predictions = predictions(120);
+        let sites: Vec<&str> = (0..120).map(|i| if i < 60 { "x" } else { "y" }).collect();
+        let patients: Vec<String> = (0..120).map(|i| (i / 6).to_string()).collect();
+        let bootstrap = Bootstrap { resamples: 200, ..Bootstrap::default() };
+        let subgroups = Subgroups::new(&predictions, "site", &sites, Some(&patients), &bootstrap).unwrap();
+        let x = &subgroups.groups[0];
+        assert_eq!(x.accuracy.method, crate::uncertainty::Method::BootstrapPercentile);
+        assert_eq!(x.notices, ["only 10 groups of samples: too few to say anything about this subgroup"]);
+        assert!(Subgroups::new(&predictions, "site", &sites, Some(&patients[1..]), &bootstrap).is_err());
+    }
+
+    #[test]
     fn a_subgroup_of_one_class_says_so() {
         let predictions = predictions(80);
         let values: Vec<String> = predictions.truth().iter().map(|truth| format!("only {truth}")).collect();
         let bootstrap = Bootstrap { resamples: 50, ..Bootstrap::default() };
-        let groups = Subgroups::new(&predictions, "column", &values, &bootstrap).unwrap().groups;
+        let groups = Subgroups::new(&predictions, "column", &values, None, &bootstrap).unwrap().groups;
         assert_eq!(groups[0].macro_auc.interval, Err(Undefined::NoClass));
         assert_eq!(groups[0].notices, ["no sample of b: left out of the means over classes"]);
-        assert!(Subgroups::new(&predictions, "column", &values[1..], &bootstrap).is_err());
+        assert!(Subgroups::new(&predictions, "column", &values[1..], None, &bootstrap).is_err());
     }
 }

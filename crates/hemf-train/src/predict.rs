@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Tensor;
 use hemf_data::Loader;
+use hemf_metrics::{argmax, cross_entropy, softmax};
 use hemf_model::{Classifier, Mode};
 
 use crate::{Error, Event, Observer, World, checkpoint::Tally, world::Number};
@@ -61,9 +62,9 @@ pub(crate) fn predict(
         let labels = batch.labels.to_vec1::<u32>()?;
         for (logits, label) in logits.to_vec2::<f32>()?.iter().zip(labels) {
             let label = label as usize;
-            let (probabilities, loss) = softmax(logits, label);
-            scores.tally.add(loss, usize::from(argmax(logits) == label), 1);
-            scores.probabilities.extend(probabilities);
+            let logits: Vec<f64> = logits.iter().copied().map(f64::from).collect();
+            scores.tally.add(cross_entropy(&logits, label), usize::from(argmax(&logits) == label), 1);
+            scores.probabilities.extend(softmax(&logits));
         }
         observer.event(&Event::Scored { done: scores.tally.seen, total });
     }
@@ -76,42 +77,4 @@ pub(crate) fn hits(logits: &Tensor, labels: &Tensor) -> candle_core::Result<usiz
     let rows = logits.detach().to_vec2::<f32>()?;
     let hit = |(row, label): &(&Vec<f32>, &u32)| argmax(row) == **label as usize;
     Ok(rows.iter().zip(&labels).filter(hit).count())
-}
-
-/// Softmax exp(z - max) / sum of a row, in f64, and the cross entropy with `label`: ln sum - (z_label - max), which
-/// stays finite where the label's probability is rounded to nothing.
-fn softmax(logits: &[f32], label: usize) -> (Vec<f64>, f64) {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let below = |z: f32| f64::from(z) - f64::from(largest);
-    let exps: Vec<f64> = logits.iter().map(|&z| below(z).exp()).collect();
-    let sum: f64 = exps.iter().sum();
-    let loss = sum.ln() - below(logits[label]);
-    (exps.into_iter().map(|e| e / sum).collect(), loss)
-}
-
-/// Position of the largest value, the first of equals.
-fn argmax(row: &[f32]) -> usize {
-    let better = |best, i: usize| if row[i] > row[best] { i } else { best };
-    (1..row.len()).fold(0, better)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn softmax_sums_to_one_and_the_loss_survives_large_logits() {
-        let (p, loss) = softmax(&[1000.0, 1000.0, -1000.0], 2);
-        assert_eq!(p, [0.5, 0.5, 0.0]);
-        assert!((loss - 2000.0 - 2f64.ln()).abs() < 1e-12);
-        let (p, loss) = softmax(&[0.1, 2.0, -3.0], 0);
-        assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-15);
-        assert!((p[1] / p[0] - (2f64 - f64::from(0.1f32)).exp()).abs() < 1e-12);
-        assert!((loss + p[0].ln()).abs() < 1e-15);
-    }
-
-    #[test]
-    fn the_first_of_equals_is_predicted() {
-        assert_eq!(argmax(&[1.0, 3.0, 3.0]), 1);
-    }
 }

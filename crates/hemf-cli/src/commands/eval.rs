@@ -30,7 +30,8 @@ pub(crate) struct Eval {
     #[arg(long)]
     allow_changed: bool,
 
-    /// Folder for the report [default: report/ in the run's folder, report-validation/ for that split, and so on]
+    /// Folder for the report [default: report/ in the run's folder; with --split, --data, --tta or --ensemble one beside
+    /// it whose name says so]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -89,7 +90,7 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     let evaluation = measure(&mut predictor, data, split, args.allow_changed, settings, &mut progress);
     progress.finish();
     let evaluation = evaluation?;
-    let folder = args.out.unwrap_or_else(|| report_folder(&checkpoint, split));
+    let folder = args.out.unwrap_or_else(|| report_folder(&checkpoint, split, data, &args.asked));
     evaluation.write(&folder)?;
     let findings = write_report(&folder, &evaluation)?;
     let exit = verdict(&findings, &args.fail_under)?;
@@ -123,11 +124,21 @@ fn demand(text: &str) -> Result<(String, f64), String> {
     }
 }
 
-/// `report` in the run's folder, or here for a checkpoint outside of a run; other splits have their own.
-pub(super) fn report_folder(checkpoint: &Checkpoint, split: Split) -> PathBuf {
-    let name = match split {
-        Split::Test => "report".to_owned(),
-        other => format!("report-{other}"),
-    };
+/// `report` in the run's folder, or here for a checkpoint outside of a run. Other splits, other images and other ways of
+/// asking have folders of their own: `report-validation`, `report-on-SITE`, `report-flips-ensemble-logit`.
+fn report_folder(checkpoint: &Checkpoint, split: Split, data: Option<&Path>, asked: &Asked) -> PathBuf {
+    let mut name = "report".to_owned();
+    if split != Split::Test {
+        name += &format!("-{split}");
+    }
+    if let Some(data) = data {
+        // A manifest is called manifest.csv; the folder that it lies in tells more.
+        let folder = if data.is_file() { data.parent().unwrap_or(data) } else { data };
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+        name += &format!("-on-{}", folder.file_name().unwrap_or_default().to_string_lossy());
+    }
+    for word in asked.words() {
+        name += &format!("-{word}");
+    }
     checkpoint.run().map_or_else(PathBuf::new, |run| run.path().to_path_buf()).join(name)
 }

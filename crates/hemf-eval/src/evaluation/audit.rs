@@ -16,6 +16,10 @@ pub struct Audit {
     pub groups_across_splits: usize,
     /// Files of equal content in more than one split.
     pub duplicates_across_splits: usize,
+    /// Of these groups, those with images both to train on and among the measured ones.
+    pub groups_trained_and_measured: usize,
+    /// The same of contents.
+    pub duplicates_trained_and_measured: usize,
     /// Files of equal content with different classes.
     pub conflicting_labels: usize,
     /// The first names of what is counted above, at most ten of each.
@@ -38,8 +42,9 @@ pub struct ClassCount {
 const EXAMPLES: usize = 10;
 
 impl Audit {
-    /// Looks at the rows; near duplicates are not searched for.
-    pub fn new(manifest: &Manifest) -> Self {
+    /// Looks at the rows, of which those of one split are measured (`None`: a folder whose images have no split of their
+    /// own). Near duplicates are not searched for.
+    pub fn new(manifest: &Manifest, measured: Option<Split>) -> Self {
         let counts = [Split::Train, Split::Validation, Split::Test].map(|split| manifest.class_counts(split));
         let class = |(i, class): (usize, &String)| ClassCount {
             class: class.clone(),
@@ -61,6 +66,12 @@ impl Audit {
             contents.values().filter(several).collect::<Vec<_>>()
         };
         let (duplicates, conflicts) = (differ(|row| row.split.name()), differ(|row| &row.class));
+        // Images that were trained on are measured as a whole when it is they that are asked for: that is said elsewhere.
+        let measured = measured.filter(|&split| split != Split::Train);
+        let both = |splits: &BTreeSet<&str>| {
+            measured.is_some_and(|split| splits.contains(Split::Train.name()) && splits.contains(split.name()))
+        };
+        let splits_of = |rows: &Vec<&hemf_data::Row>| rows.iter().map(|row| row.split.name()).collect();
         let names = |rows: &Vec<&hemf_data::Row>| {
             let names: Vec<String> = rows.iter().map(|row| format!("{} ({})", row.path, row.split.name())).collect();
             names.join(" = ")
@@ -78,6 +89,8 @@ impl Audit {
             has_groups: !groups.is_empty(),
             groups_across_splits: across.len(),
             duplicates_across_splits: duplicates.len(),
+            groups_trained_and_measured: across.iter().filter(|(_, splits)| both(splits)).count(),
+            duplicates_trained_and_measured: duplicates.iter().filter(|rows| both(&splits_of(rows))).count(),
             conflicting_labels: conflicts.len(),
             examples: examples.collect(),
         }
@@ -85,7 +98,7 @@ impl Audit {
 
     /// Whether something of the training is in what is measured, as far as the manifest tells.
     pub fn leaks(&self) -> bool {
-        self.groups_across_splits + self.duplicates_across_splits > 0
+        self.groups_trained_and_measured + self.duplicates_trained_and_measured > 0
     }
 }
 
@@ -108,12 +121,18 @@ mod tests {
             row("c", "y", Split::Train, Some("p2"), '3'),
             row("d", "x", Split::Test, Some("p3"), '3'),
             row("e", "y", Split::Validation, None, '4'),
+            row("f", "y", Split::Validation, Some("p2"), '5'),
         ];
         let manifest = Manifest::new(std::path::Path::new("."), 1, "by hand", rows).unwrap();
-        let audit = Audit::new(&manifest);
+        let audit = Audit::new(&manifest, Some(Split::Test));
         assert!(audit.leaks() && audit.has_groups);
-        assert_eq!((audit.groups_across_splits, audit.duplicates_across_splits, audit.conflicting_labels), (1, 1, 1));
+        assert_eq!((audit.groups_across_splits, audit.duplicates_across_splits, audit.conflicting_labels), (2, 1, 1));
+        // p2 is in training and validation: no leak into what is measured on the test images.
+        assert_eq!((audit.groups_trained_and_measured, audit.duplicates_trained_and_measured), (1, 1));
+        let of_validation = Audit::new(&manifest, Some(Split::Validation));
+        assert_eq!((of_validation.groups_trained_and_measured, of_validation.duplicates_trained_and_measured), (1, 0));
+        assert!(!Audit::new(&manifest, Some(Split::Train)).leaks() && !Audit::new(&manifest, None).leaks());
         assert_eq!(audit.examples[0], "group p1: test, train");
-        assert_eq!(audit.classes[1], ClassCount { class: "y".into(), train: 1, validation: 1, test: 0 });
+        assert_eq!(audit.classes[1], ClassCount { class: "y".into(), train: 1, validation: 2, test: 0 });
     }
 }

@@ -7,7 +7,7 @@ use hemf_metrics::plot::EpochScores;
 use hemf_train::Error;
 
 use super::{ErrorPictures, Evaluation, Facts, Samples};
-use crate::png::write;
+use crate::png::{remove, write};
 
 const FACTS: &str = "evaluation.json";
 const PREDICTIONS: &str = "predictions.csv";
@@ -88,13 +88,6 @@ impl Evaluation {
             ])?;
         }
         csv.into_inner().map_err(|error| error.into_error().into())
-    }
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    match path.is_file() {
-        true => std::fs::remove_file(path).map_err(|source| Error::Write { path: path.to_owned(), source }),
-        false => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use hemf_data::{Manifest, Raster, Sample, Split, decode};
 use hemf_metrics::Predictions;
 use hemf_metrics::decision::Temperature;
+use hemf_model::Branch;
 use hemf_train::{Card, Checkpoint, Error, EvalSet, Event, Observer, Silent};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -46,8 +47,8 @@ const MOST_MEASURED: usize = 2000;
 const THUMBNAIL: usize = 192;
 
 /// Measures the networks of `predictor` on the images of `split`: those of the first network's data set, or of `data`
-/// ([`EvalSet::open`]). Fits a temperature on the validation images and measures the training images; both are kept in
-/// the checkpoint where it is a single network looking once.
+/// ([`EvalSet::open`]). For a single network looking once, fits a temperature on its validation images and measures its
+/// training images; both are kept in the checkpoint.
 ///
 /// # Errors
 /// Images that are not there or cannot be read, columns that do not exist, a checkpoint that cannot be written.
@@ -79,15 +80,15 @@ pub fn measure(
             }
         },
     };
-    let fit = validation.as_ref().map(|(predictions, _)| Temperature::fit(predictions));
-    if let (Some(fit), Some((predictions, validation))) = (&fit, &validation)
-        && predictor.is_plain()
-    {
-        let (temperature, images) = (fit.temperature, predictions.len());
-        let manifest_seal = validation.manifest.seal().to_owned();
-        predictor.first_mut().keep_temperature(StoredTemperature { temperature, images, manifest_seal })?;
-        keep_inputs(predictor.first_mut(), &validation.manifest)?;
+    let mut no_temperature = None;
+    if let Some((predictions, set)) = &validation {
+        no_temperature = keep(predictor, predictions, set)?.err();
     }
+    let temperature = predictor.temperature().zip(validation.as_ref()).map(|(temperature, (predictions, _))| {
+        let loss = |predictions: &Predictions| predictions.log_loss().or_zero();
+        let validation_loss_after = loss(&temperature.apply(predictions));
+        FittedTemperature { temperature, validation_loss_before: loss(predictions), validation_loss_after }
+    });
     let errors = picture_errors(predictor.first(), &set, &predictions, settings.errors, observer)?;
     let name = if set.whole_folder { "all".to_owned() } else { split.to_string() };
     let facts = Facts {
@@ -99,19 +100,38 @@ pub fn measure(
         manifest_seal: set.manifest.seal().to_owned(),
         rule: set.manifest.rule().to_owned(),
         split_seed: set.manifest.seed(),
-        trained_on: set.trained_on,
-        temperature: fit.map(|fit| FittedTemperature {
-            temperature: fit.temperature,
-            validation_loss_before: fit.loss_before.or_zero(),
-            validation_loss_after: fit.loss_after.or_zero(),
-            at_limit: fit.at_limit,
-        }),
+        no_temperature: no_temperature.filter(|_| temperature.is_none()).map(str::to_owned),
+        temperature,
         settings,
-        audit: Audit::new(&set.manifest),
+        audit: Audit::new(&set.manifest, (!set.whole_folder).then_some(split)),
     };
     let validation = validation.map(|(predictions, _)| predictions);
     let epochs = checkpoint.run().map_or_else(Vec::new, |run| files::epochs(run.path()));
     Ok(Evaluation { facts, predictions, validation, samples, errors, epochs })
+}
+
+/// Keeps in the checkpoint what its validation and training images tell: the temperature, or the reason why there is
+/// none, and what images are like. Images of another data set change nothing in it.
+fn keep(
+    predictor: &mut Predictor,
+    predictions: &Predictions,
+    set: &EvalSet,
+) -> Result<Result<(), &'static str>, Error> {
+    if !predictor.is_plain() {
+        return Ok(Err("answers of several networks or views are averaged, and a temperature is for one"));
+    }
+    let network = predictor.first_mut();
+    if !set.trained_on && !network.card().manifest_seal.is_empty() {
+        return Ok(Err("the validation images are not those of the training"));
+    }
+    keep_inputs(network, &set.manifest)?;
+    let fit = Temperature::fit(predictions);
+    if fit.at_limit {
+        return Ok(Err("the best one lies beyond what is searched: confidence and errors are not related here"));
+    }
+    let (images, manifest_seal) = (predictions.len(), set.manifest.seal().to_owned());
+    network.keep_temperature(StoredTemperature { temperature: fit.temperature, images, manifest_seal })?;
+    Ok(Ok(()))
 }
 
 /// The validation images of the training; for a network that came without a data set, those of `data`.
@@ -124,7 +144,9 @@ fn validation_set(
     let open = |data| EvalSet::open(checkpoint, card, data, Split::Validation, allow_changed, &mut Silent);
     match (open(None), data) {
         // Of a folder without a manifest all images would be taken: the measured ones too.
-        (Err(error), Some(data)) => open(Some(data)).ok().filter(|set| !set.whole_folder).ok_or(error),
+        (Err(error), Some(data)) if card.manifest_seal.is_empty() => {
+            open(Some(data)).ok().filter(|set| !set.whole_folder).ok_or(error)
+        }
         (result, _) => result,
     }
 }
@@ -196,10 +218,13 @@ fn picture_errors(
         observer.event(&Event::Note(&format!("explaining the {} most confident errors", errors.len())));
     }
     let predicted = predictions.predicted();
+    let last = if errors.is_empty() { None } else { explain::spots(network)?.iter().map(|spot| spot.stage).max() };
+    // Each stage of the fusion, and the last map of every other branch.
+    let wanted = |spot: explain::Spot| spot.branch == Branch::Fusion || Some(spot.stage) == last;
     let picture = |&sample: &usize| {
         let picture = decode(&set.samples[sample].path)?;
         let seen = heat::seen(&picture, network.preprocessing(), THUMBNAIL);
-        let maps = explain::grad_cam(network, &picture, predicted[sample])?;
+        let maps = explain::grad_cam(network, &picture, predicted[sample], wanted)?;
         let heat = maps.into_iter().map(|(spot, map)| Ok((spot.name(), png::png(&map.over(&seen))?)));
         Ok(ErrorPictures { sample, picture: png::png(&seen)?, heat: heat.collect::<Result<_, Error>>()? })
     };

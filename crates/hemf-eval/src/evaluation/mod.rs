@@ -14,7 +14,7 @@ use crate::{Averaging, Views};
 
 pub use audit::{Audit, ClassCount};
 pub use measure::{EvalSettings, measure};
-pub use samples::Samples;
+pub use samples::{Column, MOST_SUBGROUPS, Samples};
 
 /// What was measured and how: the content of a report folder that is not derived from other content.
 #[derive(Clone, Debug)]
@@ -53,10 +53,10 @@ pub struct Facts {
     pub rule: String,
     /// The seed of its split.
     pub split_seed: u64,
-    /// Whether the networks were trained on this manifest's training images.
-    pub trained_on: bool,
-    /// The temperature, where validation images gave one.
+    /// The temperature that `predict` uses for these probabilities, where there is one.
     pub temperature: Option<FittedTemperature>,
+    /// Why there is none.
+    pub no_temperature: Option<String>,
     /// What of these was chosen by the user.
     pub settings: EvalSettings,
     /// What the manifest tells of the data and of leaks between splits.
@@ -78,7 +78,7 @@ pub struct NetworkFacts {
     pub validation_accuracy: Option<f64>,
     /// blake3 of `model.safetensors`.
     pub weights: String,
-    /// Seal of the manifest that it was trained on.
+    /// Seal of the manifest that it was trained on; empty when that is not known.
     pub manifest_seal: String,
     /// Number of values that training could change.
     pub parameters: usize,
@@ -93,8 +93,6 @@ pub struct FittedTemperature {
     pub validation_loss_before: f64,
     /// Mean cross entropy of the validation images after.
     pub validation_loss_after: f64,
-    /// Whether the best temperature lies beyond what is searched: then calibration by temperature does not work here.
-    pub at_limit: bool,
 }
 
 /// An error of the network, pictured.
@@ -106,6 +104,14 @@ pub struct ErrorPictures {
     pub picture: Vec<u8>,
     /// Name of each heat map and the map laid over the picture, as PNG.
     pub heat: Vec<(String, Vec<u8>)>,
+}
+
+impl Facts {
+    /// The networks that were not trained on this manifest's training images: whether they saw the measured ones cannot
+    /// be told.
+    pub fn trained_elsewhere(&self) -> Vec<&NetworkFacts> {
+        self.networks.iter().filter(|network| network.manifest_seal != self.manifest_seal).collect()
+    }
 }
 
 impl Evaluation {

@@ -1,5 +1,6 @@
 //! What is known of the images beyond their class: group and further columns of the manifest.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use hemf_data::{Manifest, Sample};
@@ -11,11 +12,17 @@ pub struct Samples {
     /// The group of each image; `None` when the manifest has no groups. Images without one are groups of their own.
     pub groups: Option<Vec<String>>,
     /// Name and values of each column; an empty value is unknown.
-    pub columns: Vec<(String, Vec<String>)>,
+    pub columns: Vec<Column>,
 }
+
+/// Name and values of a column.
+pub type Column = (String, Vec<String>);
 
 /// With more than this many different numbers a column is cut into bands.
 const MOST_VALUES: usize = 8;
+
+/// Columns of more values than this are taken for names rather than for subgroups.
+pub const MOST_SUBGROUPS: usize = 20;
 
 impl Samples {
     pub(crate) fn new(manifest: &Manifest, samples: &[Sample]) -> Self {
@@ -65,19 +72,19 @@ impl Samples {
     }
 
     /// The columns whose values can stand for subgroups: numbers in bands (ages of 20 years, else quarters of the
-    /// images), other values as they are. Columns with a single value, or with a value of its own for almost every
-    /// image, are left out unless they are `named`.
-    pub fn subgroup_columns(&self, named: &[String]) -> Vec<(String, Vec<String>)> {
-        let chosen = self.columns.iter().filter(|(name, _)| named.is_empty() || named.contains(name));
-        chosen
-            .map(|(name, values)| (name.clone(), banded(name, values)))
-            .filter(|(_, values)| {
-                let mut different: Vec<&String> = values.iter().filter(|value| !value.is_empty()).collect();
-                different.sort();
-                different.dedup();
-                !named.is_empty() || (2..=20).contains(&different.len())
-            })
-            .collect()
+    /// images), other values as they are. Columns with fewer than 2 or more than [`MOST_SUBGROUPS`] values are left out
+    /// unless they are `named`: their names and number of values come second.
+    pub fn subgroup_columns(&self, named: &[String]) -> (Vec<Column>, Vec<(String, usize)>) {
+        let (mut chosen, mut left_out) = (Vec::new(), Vec::new());
+        for (name, values) in self.columns.iter().filter(|(name, _)| named.is_empty() || named.contains(name)) {
+            let values = banded(name, values);
+            let different: BTreeSet<&String> = values.iter().filter(|value| !value.is_empty()).collect();
+            match !named.is_empty() || (2..=MOST_SUBGROUPS).contains(&different.len()) {
+                false => left_out.push((name.clone(), different.len())),
+                true => chosen.push((name.clone(), values)),
+            }
+        }
+        (chosen, left_out)
     }
 }
 
@@ -87,10 +94,11 @@ fn banded(name: &str, values: &[String]) -> Vec<String> {
     let mut sorted = numbers.clone();
     sorted.sort_by(f64::total_cmp);
     sorted.dedup();
-    if numbers.len() < known.len() || sorted.len() <= MOST_VALUES || sorted.iter().any(|value| !value.is_finite()) {
+    // A few words among many numbers, such as "40+", stay as they are.
+    if 2 * numbers.len() < known.len() || sorted.len() <= MOST_VALUES || sorted.iter().any(|value| !value.is_finite()) {
         return values.to_vec();
     }
-    let band: Box<dyn Fn(f64) -> String> = if name.to_lowercase().starts_with("age") {
+    let band: Box<dyn Fn(f64) -> String> = if name.eq_ignore_ascii_case("age") {
         Box::new(|age| {
             let from = (age / 20.0).floor() * 20.0;
             if age < 80.0 { format!("{from:02}–{:02}", from + 19.0) } else { "80 and older".to_owned() }
@@ -107,7 +115,7 @@ fn banded(name: &str, values: &[String]) -> Vec<String> {
             _ => format!("4th quarter (above {})", cuts[2]),
         })
     };
-    values.iter().map(|value| value.trim().parse().map_or(String::new(), &band)).collect()
+    values.iter().map(|value| value.trim().parse().map_or_else(|_| value.clone(), &band)).collect()
 }
 
 #[cfg(test)]
@@ -125,10 +133,18 @@ mod tests {
             groups: None,
             columns: vec![column("age", &ages), column("sex", &["F", "M", "F", "F", "M", "M", "F", "M", "", "F"])],
         };
-        let columns = samples.subgroup_columns(&[]);
+        let (columns, _) = samples.subgroup_columns(&[]);
         let bands = ["00–19", "00–19", "20–39", "40–59", "40–59", "60–79", "80 and older", "80 and older", "20–39", ""];
         assert_eq!(columns[0].1, bands);
         assert_eq!(columns[1].1[..2], ["F", "M"]);
+    }
+
+    #[test]
+    fn words_among_ages_stay() {
+        let mut ages: Vec<String> = (20..40).map(|age| age.to_string()).collect();
+        ages.extend(["40+", "Young Child", ""].map(str::to_owned));
+        assert_eq!(banded("Age", &ages)[18..], ["20–39", "20–39", "40+", "Young Child", ""]);
+        assert_eq!(banded("agent", &ages)[0], "1st quarter (to 24)", "an agent is no age");
     }
 
     #[test]
@@ -146,8 +162,10 @@ mod tests {
             groups: None,
             columns: vec![("original".to_owned(), ids.clone()), ("site".to_owned(), vec!["A".to_owned(); 30])],
         };
-        assert!(samples.subgroup_columns(&[]).is_empty());
-        assert_eq!(samples.subgroup_columns(&["site".to_owned()]).len(), 1);
+        let (chosen, left_out) = samples.subgroup_columns(&[]);
+        assert!(chosen.is_empty());
+        assert_eq!(left_out, [("original".to_owned(), 30), ("site".to_owned(), 1)]);
+        assert_eq!(samples.subgroup_columns(&["site".to_owned()]).0.len(), 1);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What follows from an evaluation, as numbers: `report.json`.
 
+use std::collections::BTreeMap;
+
 use hemf_metrics::decision::{OperatingPoint, Operation, SelectiveCurve, Target};
-use hemf_metrics::uncertainty::{Bootstrap, Estimate, Level};
+use hemf_metrics::uncertainty::{Bootstrap, Estimate};
 use hemf_metrics::{Bins, CALIBRATION_BINS, Predictions, Report, Score, Subgroups};
 use hemf_train::Error;
 use serde::Serialize;
@@ -24,6 +26,8 @@ pub struct Findings {
     pub selective: Vec<Coverage>,
     /// The same scores for parts of the images.
     pub subgroups: Vec<Subgroups>,
+    /// Columns that are no subgroups, with the number of their values.
+    pub not_subgroups: BTreeMap<String, usize>,
 }
 
 /// How well probabilities match what happens.
@@ -73,7 +77,7 @@ pub struct Coverage {
     pub images: u64,
     /// The least confidence among them.
     pub threshold: f64,
-    /// Accuracy on them: Wilson's interval.
+    /// Accuracy on them: Wilson's interval, or from resamples of whole groups.
     pub accuracy: Estimate,
 }
 
@@ -90,20 +94,22 @@ impl Findings {
             trust.push(Trust::new("with the temperature", fit.temperature.get(), &calibrated));
         }
         let validation = evaluation.calibrated_validation();
-        let subgroups = samples.subgroup_columns(&facts.settings.subgroups);
+        let (subgroups, not_subgroups) = samples.subgroup_columns(&facts.settings.subgroups);
+        let groups = samples.groups.as_deref();
         Ok(Self {
             split: facts.split.clone(),
             report,
             trust,
             operating_points: match &validation {
-                Some(validation) => operating_points(validation, &calibrated, evaluation, bootstrap.level)?,
+                Some(validation) => operating_points(validation, &calibrated, evaluation, bootstrap)?,
                 None => Vec::new(),
             },
-            selective: selective(&calibrated, bootstrap.level)?,
+            selective: selective(&calibrated, groups, bootstrap)?,
             subgroups: subgroups
                 .iter()
-                .map(|(column, values)| Subgroups::new(predictions, column, values, bootstrap))
+                .map(|(column, values)| Subgroups::new(predictions, column, values, groups, bootstrap))
                 .collect::<Result<_, _>>()?,
+            not_subgroups: not_subgroups.into_iter().collect(),
         })
     }
 
@@ -195,8 +201,13 @@ fn operating_points(
     validation: &Predictions,
     measured: &Predictions,
     evaluation: &Evaluation,
-    level: Level,
+    bootstrap: &Bootstrap,
 ) -> Result<Vec<ClassOperation>, Error> {
+    let groups = evaluation.samples.groups.as_deref();
+    let apply = |point: OperatingPoint| match groups {
+        Some(groups) => point.apply_in_groups(measured, groups, bootstrap),
+        None => point.apply(measured, bootstrap.level),
+    };
     let mut points = Vec::new();
     for (class, name) in validation.classes().iter().enumerate() {
         for &at_least in &evaluation.facts.settings.targets {
@@ -209,7 +220,7 @@ fn operating_points(
                     target: kind,
                     at_least,
                     threshold: chosen.ok().map(|point| point.threshold).filter(|threshold| threshold.is_finite()),
-                    measured: chosen.ok().map(|point| point.apply(measured, level)).transpose()?,
+                    measured: chosen.ok().map(apply).transpose()?,
                     reason: chosen.err().map(|reason| format!("on the validation images {reason}")),
                 });
             }
@@ -218,7 +229,11 @@ fn operating_points(
     Ok(points)
 }
 
-fn selective(predictions: &Predictions, level: Level) -> Result<Vec<Coverage>, Error> {
+fn selective(
+    predictions: &Predictions,
+    groups: Option<&[String]>,
+    bootstrap: &Bootstrap,
+) -> Result<Vec<Coverage>, Error> {
     let curve = SelectiveCurve::new(predictions);
     let mut told: Vec<Coverage> = Vec::new();
     for coverage in COVERAGES {
@@ -230,7 +245,10 @@ fn selective(predictions: &Predictions, level: Level) -> Result<Vec<Coverage>, E
             coverage: selection.coverage().or_zero(),
             images: selection.kept,
             threshold: selection.threshold,
-            accuracy: selection.accuracy(level),
+            accuracy: match groups {
+                Some(groups) => selection.accuracy_in_groups(predictions, groups, bootstrap)?,
+                None => selection.accuracy(bootstrap.level),
+            },
         });
     }
     Ok(told)

@@ -26,9 +26,11 @@ fn write(folder: &Path, case: &Case) {
 fn check(cases: &[Case]) {
     let folder = tempfile::tempdir().unwrap();
     cases.iter().for_each(|case| write(folder.path(), case));
-    let python = std::env::var("HEMF_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let named = std::env::var("HEMF_PYTHON").ok();
+    let python = named.as_deref().unwrap_or("python3");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exported/check.py");
-    match Command::new(&python).arg(script).arg(folder.path()).output() {
+    match Command::new(python).arg(script).arg(folder.path()).output() {
+        Err(error) if named.is_some() => panic!("HEMF_PYTHON={python}: {error}"),
         Err(error) => println!("skipped: {python}: {error}"),
         Ok(output) => {
             println!("{}", String::from_utf8_lossy(&output.stdout));

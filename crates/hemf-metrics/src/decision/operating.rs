@@ -1,6 +1,6 @@
 //! Operating points: from which score on a sample is taken for positive.
 
-use crate::uncertainty::{Estimate, Level};
+use crate::uncertainty::{Bootstrap, Estimate, Level, Resampling};
 use crate::{ClassCounts, Error, Predictions, Undefined};
 use serde::Serialize;
 
@@ -92,20 +92,30 @@ impl OperatingPoint {
 
     /// Counts at the threshold. Fails when there is no such class.
     pub fn counts(&self, predictions: &Predictions) -> Result<ClassCounts, Error> {
+        self.check(predictions)?;
+        Ok(self.counts_of(predictions, std::iter::repeat(&1)))
+    }
+
+    fn check(&self, predictions: &Predictions) -> Result<(), Error> {
         let classes = predictions.classes().len();
         if self.class >= classes {
             return Err(Error::ClassIndex { id: "of the operating point".to_owned(), class: self.class, classes });
         }
+        Ok(())
+    }
+
+    /// Counts when each sample counts so many times.
+    fn counts_of<'t>(&self, predictions: &Predictions, times: impl Iterator<Item = &'t u32>) -> ClassCounts {
         let mut counts = ClassCounts { true_positives: 0, false_positives: 0, false_negatives: 0, true_negatives: 0 };
-        for (row, &truth) in predictions.rows().zip(predictions.truth()) {
+        for ((row, &truth), &times) in predictions.rows().zip(predictions.truth()).zip(times) {
             *match (truth == self.class, row[self.class] >= self.threshold) {
                 (true, true) => &mut counts.true_positives,
                 (false, true) => &mut counts.false_positives,
                 (true, false) => &mut counts.false_negatives,
                 (false, false) => &mut counts.true_negatives,
-            } += 1;
+            } += u64::from(times);
         }
-        Ok(counts)
+        counts
     }
 
     /// Rates at the threshold, with intervals. Fails when there is no such class.
@@ -118,6 +128,27 @@ impl OperatingPoint {
             ppv: share(true_positives, false_positives, Undefined::NeverPredicted),
             npv: share(true_negatives, false_negatives, Undefined::AlwaysPredicted),
         })
+    }
+
+    /// As [`apply`](Self::apply) for samples that come in groups, such as the images of a patient, given the group of
+    /// each: intervals are from resamples of whole groups.
+    pub fn apply_in_groups(
+        &self,
+        test: &Predictions,
+        groups: &[String],
+        bootstrap: &Bootstrap,
+    ) -> Result<Operation, Error> {
+        self.check(test)?;
+        let resampling = Resampling::groups(groups)?;
+        resampling.check(test.len())?;
+        let rates = |times: &[u32]| {
+            let counts = self.counts_of(test, times.iter());
+            vec![counts.recall(), counts.specificity(), counts.precision(), counts.negative_predictive_value()]
+        };
+        let [sensitivity, specificity, ppv, npv] = bootstrap.estimates(&resampling, rates)[..] else {
+            unreachable!("an estimate for each rate")
+        };
+        Ok(Operation { sensitivity, specificity, ppv, npv })
     }
 }
 
@@ -143,6 +174,24 @@ mod tests {
         let samples: Vec<_> = (0..20).map(|i| (20 - i, true)).chain([(0, false)]).collect();
         let point = OperatingPoint::choose(&predictions(&samples), 1, Target::sensitivity(0.55).unwrap()).unwrap();
         assert_eq!(point.threshold, 10.0 / 20.0);
+    }
+
+    #[test]
+    fn images_of_a_patient_count_as_one() {
+        // Every patient has four equal images: four times as many samples, and no more known than of one each.
+        let once: Vec<(u32, bool)> = (0..24).map(|i| (4 + i * 7 % 13, i % 3 == 0)).collect();
+        let four: Vec<(u32, bool)> = once.iter().flat_map(|&sample| [sample; 4]).collect();
+        let patients: Vec<String> = (0..96).map(|i| format!("patient {}", i / 4)).collect();
+        let point = OperatingPoint { class: 1, target: Target::sensitivity(0.9).unwrap(), threshold: 0.5 };
+        let bootstrap = Bootstrap::default();
+        let grouped = point.apply_in_groups(&predictions(&four), &patients, &bootstrap).unwrap();
+        let alone = point.apply(&predictions(&once), Level::default()).unwrap();
+        let careless = point.apply(&predictions(&four), Level::default()).unwrap();
+        assert_eq!(grouped.specificity.value, careless.specificity.value);
+        let width = |operation: &Operation| operation.specificity.interval.unwrap().width();
+        assert!((width(&grouped) - width(&alone)).abs() < 0.1, "{} {}", width(&grouped), width(&alone));
+        assert!(width(&careless) < 0.7 * width(&grouped));
+        assert!(point.apply_in_groups(&predictions(&once), &patients, &bootstrap).is_err());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Selective prediction: accuracy among the samples that a classifier is confident about.
 
-use crate::predictions::argmax;
+use crate::argmax;
 use crate::ranking::Ranking;
 use crate::score::weighted_mean;
-use crate::uncertainty::{Estimate, Level};
+use crate::uncertainty::{Bootstrap, Estimate, Level, Resampling};
 use crate::{Error, Predictions, Score, Undefined};
 use serde::Serialize;
 
@@ -31,6 +31,30 @@ impl Selection {
         Estimate::proportion(self.correct, self.kept, level, Undefined::NoSamples)
     }
 
+    /// As [`accuracy`](Self::accuracy) for samples that come in groups, given those that the selection was made from and
+    /// the group of each: the interval is from resamples of whole groups, at the same threshold.
+    pub fn accuracy_in_groups(
+        &self,
+        predictions: &Predictions,
+        groups: &[String],
+        bootstrap: &Bootstrap,
+    ) -> Result<Estimate, Error> {
+        let resampling = Resampling::groups(groups)?;
+        resampling.check(predictions.len())?;
+        let right: Vec<Option<bool>> = confidences(predictions)
+            .map(|(confidence, right)| (confidence >= self.threshold).then_some(right))
+            .collect();
+        let accuracy = |times: &[u32]| {
+            let (mut kept, mut correct) = (0, 0);
+            for (right, &times) in right.iter().zip(times) {
+                kept += u64::from(right.is_some()) * u64::from(times);
+                correct += u64::from(*right == Some(true)) * u64::from(times);
+            }
+            vec![Score::ratio(correct, kept, Undefined::NoSamples)]
+        };
+        Ok(bootstrap.estimates(&resampling, accuracy)[0])
+    }
+
     /// Share of the samples kept whose class was missed.
     pub fn risk(&self) -> Score {
         Score::ratio(self.kept - self.correct, self.kept, Undefined::NoSamples)
@@ -47,14 +71,7 @@ pub struct SelectiveCurve {
 impl SelectiveCurve {
     /// O(n log n).
     pub fn new(predictions: &Predictions) -> Self {
-        let (confidence, correct): (Vec<f64>, Vec<bool>) = predictions
-            .rows()
-            .zip(predictions.truth())
-            .map(|(row, &truth)| {
-                let class = argmax(row);
-                (row[class], class == truth)
-            })
-            .unzip();
+        let (confidence, correct): (Vec<f64>, Vec<bool>) = confidences(predictions).unzip();
         let samples = predictions.len() as u64;
         // The ROC curve of "was it right?": its counts are those of the samples kept.
         let counts = Ranking::new(confidence).curve(|sample| (1, correct[sample]));
@@ -111,6 +128,14 @@ impl SelectiveCurve {
     }
 }
 
+/// The highest score of each sample, and whether it is that of its class.
+fn confidences(predictions: &Predictions) -> impl Iterator<Item = (f64, bool)> {
+    predictions.rows().zip(predictions.truth()).map(|(row, &truth)| {
+        let class = argmax(row);
+        (row[class], class == truth)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +168,21 @@ mod tests {
         assert_eq!(curve(&[(19, false), (12, true)]).with_accuracy(0.9).unwrap(), None);
         let none = curve(&[(12, true)]).at_threshold(0.99);
         assert_eq!((none.kept, none.accuracy(Level::default()).value.reason()), (0, Some(Undefined::NoSamples)));
+    }
+
+    #[test]
+    fn groups_are_drawn_whole() {
+        let ids = (0..40).map(|i| i.to_string()).collect();
+        let truth = (0..40).map(|i| usize::from(i / 4 % 3 == 0)).collect();
+        let scores = (0..40).flat_map(|i| if i % 4 == 0 { [0.6, 0.4] } else { [0.9, 0.1] }).collect();
+        let predictions = Predictions::new(vec!["a".into(), "b".into()], ids, truth, scores).unwrap();
+        let patients: Vec<String> = (0..40).map(|i| (i / 4).to_string()).collect();
+        let selection = SelectiveCurve::new(&predictions).with_coverage(0.5).unwrap().unwrap();
+        assert_eq!((selection.kept, selection.correct), (30, 18));
+        let grouped = selection.accuracy_in_groups(&predictions, &patients, &Bootstrap::default()).unwrap();
+        assert_eq!(grouped.value, Score::Defined(0.6));
+        // 10 patients of whom 6 are right, not 30 images: `scipy.stats.binom.ppf([.025, .975], 10, .6)` is 3, 9.
+        assert_eq!(grouped.interval.map(|interval| (interval.low, interval.high)), Ok((0.3, 0.9)));
     }
 
     proptest! {

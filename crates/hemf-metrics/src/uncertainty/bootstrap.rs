@@ -1,7 +1,7 @@
 //! Bootstrap intervals: how a score varies over resamples.
 
 use super::random::Stream;
-use super::{Interval, Level, Resampling};
+use super::{Estimate, Interval, Level, Method, Resampling};
 use crate::score::mean;
 use crate::{Score, Undefined};
 use rayon::prelude::*;
@@ -71,6 +71,21 @@ impl Bootstrap {
             .collect();
         let count = scores(&vec![1; resampling.len()]).len();
         (0..count).map(|score| self.spread(resampled.iter().map(|scores| scores[score]))).collect()
+    }
+
+    /// Scores of the samples themselves with how they vary, as estimates; `scores` as for [`run`](Self::run).
+    pub fn estimates<F>(&self, resampling: &Resampling, scores: F) -> Vec<Estimate>
+    where
+        F: Fn(&[u32]) -> Vec<Score> + Sync,
+    {
+        let values = scores(&vec![1; resampling.len()]);
+        let spreads = self.run(resampling, scores);
+        let estimate = |(value, spread): (Score, Spread)| Estimate {
+            value,
+            interval: value.reason().map_or(spread.interval, Err),
+            method: Method::BootstrapPercentile,
+        };
+        values.into_iter().zip(spreads).map(estimate).collect()
     }
 
     fn spread(&self, scores: impl Iterator<Item = Score>) -> Spread {

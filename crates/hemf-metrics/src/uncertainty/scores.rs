@@ -1,6 +1,6 @@
 //! The scores of a report as functions of how often each sample counts, which is what a bootstrap asks for.
 
-use crate::predictions::argmax;
+use crate::argmax;
 use crate::probability::{loss, rank, row_brier, square_error};
 use crate::ranking::{Areas, Ranking, one_vs_one};
 use crate::score::weighted_mean;
@@ -117,6 +117,11 @@ impl<'a> Scorer<'a> {
     fn areas(&self, class: usize, times: &[u32]) -> Areas {
         let truth = self.predictions.truth();
         self.by_class[class].areas(|sample| (times[sample].into(), truth[sample] == class))
+    }
+
+    /// Share of the samples whose class was found.
+    pub(crate) fn accuracy(&self, times: &[u32]) -> Score {
+        self.matrix(times).accuracy()
     }
 
     /// Mean recall over the classes that occur.

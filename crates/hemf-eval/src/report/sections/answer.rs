@@ -1,0 +1,150 @@
+//! What stands at the top: the answer, the scores, and what must be known before they are believed.
+
+use hemf_metrics::Score;
+use hemf_metrics::uncertainty::ResampledBy;
+
+use super::{images, interval_of, number, shown, table};
+use crate::report::Findings;
+use crate::report::page::{Headline, Section};
+use crate::{Evaluation, NetworkFacts};
+
+pub(super) fn answer(evaluation: &Evaluation, findings: &Findings) -> Vec<String> {
+    let report = &findings.report;
+    let accuracy = interval_of(findings, "accuracy", None).map_or_else(|| number(report.accuracy), shown);
+    let level = evaluation.facts.settings.level * 100.0;
+    let largest = report.classes.iter().max_by_key(|class| class.support);
+    let always = largest.map(|class| {
+        let share = class.support as f64 / report.samples as f64;
+        format!("Always answering {} would be right for {share:.3} of them.", class.class)
+    });
+    let mut sentences = vec![format!(
+        "The class of {} of {} was found: accuracy {accuracy}, the brackets being a {level} % interval. {}",
+        report.correct,
+        images(evaluation),
+        always.unwrap_or_default()
+    )];
+    let worst = report.classes.iter().filter_map(|class| Some((class, class.recall.value()?)));
+    if let Some((class, recall)) = worst.min_by(|a, b| a.1.total_cmp(&b.1)) {
+        sentences.push(format!(
+            "The class most often missed is {}: {} of {} were found (sensitivity {recall:.3}).",
+            class.class, class.true_positives, class.support
+        ));
+    }
+    sentences
+}
+
+pub(super) fn headlines(findings: &Findings) -> Vec<Headline> {
+    let shown = [
+        ("Accuracy", "accuracy", findings.report.accuracy),
+        ("Balanced accuracy", "balanced_accuracy", findings.report.balanced_accuracy),
+        ("Macro AUC", "macro.auc", findings.report.macro_average.auc),
+        ("Macro F1", "macro.f1", findings.report.macro_average.f1),
+        ("MCC", "mcc", findings.report.mcc),
+        ("Kappa", "kappa", findings.report.kappa),
+    ];
+    let headline = |(name, key, score): (&str, &str, Score)| Headline {
+        name: name.to_owned(),
+        value: number(score),
+        interval: match interval_of(findings, key, None).map(|estimate| estimate.interval) {
+            Some(Ok(interval)) => format!("{interval:.3}"),
+            _ => "no interval".to_owned(),
+        },
+    };
+    shown.into_iter().map(headline).collect()
+}
+
+pub(super) fn cautions(evaluation: &Evaluation, findings: &Findings) -> Vec<String> {
+    let facts = &evaluation.facts;
+    let mut cautions = Vec::new();
+    if facts.split == "validation" || facts.split == "train" {
+        cautions.push(format!(
+            "These are {} images: the network was fitted to or chosen on them, so the numbers are too good.",
+            facts.split
+        ));
+    }
+    let elsewhere = facts.trained_elsewhere();
+    if !elsewhere.is_empty() {
+        let names: Vec<&str> = elsewhere.iter().map(|network| network.run.as_str()).collect();
+        cautions.push(format!(
+            "The images are not of the data set and split that {} learned from; whether some were seen in training \
+             cannot be told.",
+            names.join(" and ")
+        ));
+    }
+    if facts.audit.leaks() {
+        cautions.push(format!(
+            "Training and measured images overlap: {} groups and {} file contents are in both. The numbers are too \
+             good.",
+            facts.audit.groups_trained_and_measured, facts.audit.duplicates_trained_and_measured
+        ));
+    }
+    if !facts.audit.has_groups {
+        cautions.push(
+            "The manifest does not tell which images are of the same patient. Intervals take every image as \
+             independent and are too narrow if they are not; a patient may be in several splits."
+                .to_owned(),
+        );
+    }
+    let few: Vec<String> = findings
+        .report
+        .classes
+        .iter()
+        .filter(|class| class.support < 30)
+        .map(|class| format!("{} ({})", class.class, class.support))
+        .collect();
+    if !few.is_empty() {
+        cautions.push(format!("Fewer than 30 images of: {}. Their numbers say little.", few.join(", ")));
+    }
+    cautions
+}
+
+fn how(findings: &Findings) -> String {
+    let Some(intervals) = &findings.report.intervals else { return "no intervals".to_owned() };
+    let drawn = match intervals.resampled {
+        ResampledBy::Groups => format!("all {} groups", intervals.units),
+        ResampledBy::SamplesWithinClasses => "images within their classes".to_owned(),
+        ResampledBy::Samples => "images".to_owned(),
+    };
+    format!("percentiles of {} resamples of {drawn}, seed {}", intervals.bootstrap.resamples, intervals.bootstrap.seed)
+}
+
+pub(super) fn checklist(evaluation: &Evaluation, findings: &Findings) -> Section {
+    let mut section = Section::new("checklist", "What each number is");
+    let facts = &evaluation.facts;
+    let by_groups = evaluation.samples.groups.is_some();
+    let closed = |name: &str| if by_groups { how(findings) } else { name.to_owned() };
+    let thresholds = match &evaluation.validation {
+        Some(validation) => format!("chosen on {} validation images", validation.len()),
+        None => "none: no validation images".to_owned(),
+    };
+    let highest = "none: the class of the highest probability";
+    let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+    let split = images(evaluation);
+    let rows = vec![
+        row(["Accuracy, sensitivity, specificity, PPV, NPV", &closed("Wilson"), &split, highest]),
+        row(["AUC of a class", &closed("DeLong"), &split, "none: over all thresholds"]),
+        row(["Balanced accuracy, F1, MCC, kappa, macro AUC, calibration", &how(findings), &split, highest]),
+        row(["Sensitivity and specificity at an operating point", &closed("Wilson"), &split, &thresholds]),
+        row(["Accuracy on the most confident images", &closed("Wilson"), &split, "told beside each"]),
+        row(["Accuracy and AUC of a subgroup", &closed("Wilson; bootstrap within classes"), &split, highest]),
+    ];
+    section.paragraphs.push(format!(
+        "Images were split by the rule \"{}\" with seed {}. {}All intervals are at {} %.",
+        facts.rule,
+        facts.split_seed,
+        facts.networks.iter().map(chosen_by).collect::<String>(),
+        facts.settings.level * 100.0
+    ));
+    section.tables.push(table(
+        "Interval, images and threshold of each number",
+        &["Number", "Interval", "Images", "Threshold"],
+        rows,
+    ));
+    section
+}
+
+/// By which score on the validation images the epoch was chosen.
+fn chosen_by(network: &NetworkFacts) -> String {
+    let score = network.config["train"]["best"].as_str().unwrap_or("accuracy").replace(['-', '_'], " ");
+    format!("The epoch of {} was chosen by the {score} on its validation images. ", network.run)
+}

@@ -1,0 +1,111 @@
+//! Where the numbers come from: data, network, configuration, provenance.
+
+use hemf_train::Error;
+
+use super::{images, number, table};
+use crate::report::Findings;
+use crate::report::page::Section;
+use crate::{Evaluation, NetworkFacts};
+
+pub(super) fn data(evaluation: &Evaluation) -> Section {
+    let mut section = Section::new("data", "Data and leakage");
+    let audit = &evaluation.facts.audit;
+    let rows = audit.classes.iter().map(|count| {
+        let counts = [count.train, count.validation, count.test].map(|count| count.to_string());
+        [count.class.clone()].into_iter().chain(counts).collect()
+    });
+    section.tables.push(table("Images of each class", &["Class", "Training", "Validation", "Test"], rows.collect()));
+    let groups = match audit.has_groups {
+        true => audit.groups_across_splits.to_string(),
+        false => "not known: the manifest has no groups".to_owned(),
+    };
+    let rows = [
+        ("Groups (patients, lesions) in more than one split", groups),
+        ("Equal files in more than one split", audit.duplicates_across_splits.to_string()),
+        ("Equal files with different classes", audit.conflicting_labels.to_string()),
+        ("Near duplicates", "not searched for here".to_owned()),
+    ];
+    let rows = rows.map(|(what, found)| vec![what.to_owned(), found]).to_vec();
+    let mut leaks = table("Leaks", &["Looked for", "Found"], rows);
+    leaks.notes = audit.examples.clone();
+    section.tables.push(leaks);
+    section
+}
+
+pub(super) fn model_card(evaluation: &Evaluation, findings: &Findings) -> Section {
+    let mut section = Section::new("model", "Model card");
+    let facts = &evaluation.facts;
+    let classes = evaluation.predictions.classes().join(", ");
+    let network = |network: &NetworkFacts| {
+        let model = &network.config["model"];
+        let kind = model["kind"].as_str().or(model["preset"].as_str()).unwrap_or("a network");
+        let size = &network.config["data"]["preprocessing"]["size"];
+        format!("{kind}, {:.2} million parameters, {size} x {size} pixels", network.parameters as f64 / 1e6)
+    };
+    let networks: Vec<String> = facts.networks.iter().map(network).collect();
+    let text = |what: &str, how: String| vec![what.to_owned(), how];
+    let rows = vec![
+        text("What it is", networks.join("; ")),
+        text("What it answers", format!("which of {classes} an image belongs to")),
+        text("Intended use", "research on images like those it was trained on".to_owned()),
+        text("Not for", "diagnosis: it is no medical device, and nothing here says how it does on other patients, scanners or sites".to_owned()),
+        text("Trained on", trained_on(evaluation)),
+        text("Measured on", format!("{}, accuracy {}", images(evaluation), number(findings.report.accuracy))),
+        text("Views of an image", format!("{:?}, averaged by {:?}", facts.views, facts.averaging).to_lowercase()),
+        text("Known limits", "an image of none of the classes is put into one of them all the same".to_owned()),
+    ];
+    section.tables.push(table("In short", &["", ""], rows));
+    section
+}
+
+/// What is known of the images that the networks learned from: the manifest at hand tells of its own only.
+fn trained_on(evaluation: &Evaluation) -> String {
+    let facts = &evaluation.facts;
+    let told = facts.networks.iter().map(|network| match network.manifest_seal.as_str() {
+        "" => "images that are not known here".to_owned(),
+        seal if seal == facts.manifest_seal => {
+            let images: usize = facts.audit.classes.iter().map(|class| class.train).sum();
+            format!("{images} images, split by {}", facts.rule)
+        }
+        seal => format!("images of another manifest (seal {seal})"),
+    });
+    let mut told: Vec<String> = told.collect();
+    told.dedup();
+    told.join("; ")
+}
+
+pub(super) fn config(evaluation: &Evaluation) -> Result<Section, Error> {
+    let mut section = Section::new("config", "Configuration");
+    let mut text = String::new();
+    for network in &evaluation.facts.networks {
+        let yaml = serde_yaml::to_string(&network.config)
+            .map_err(|error| Error::Write { path: "index.html".into(), source: std::io::Error::other(error) })?;
+        text += &format!("# {}\n{yaml}", network.run);
+    }
+    section.listing = Some(text);
+    Ok(section)
+}
+
+pub(super) fn provenance(evaluation: &Evaluation) -> Section {
+    let mut section = Section::new("provenance", "Provenance");
+    let facts = &evaluation.facts;
+    let text = |what: String, how: String| vec![what, how];
+    let mut rows = vec![
+        text("Measured by".to_owned(), facts.program.clone()),
+        text("Manifest (seal)".to_owned(), facts.manifest_seal.clone()),
+        text("Seed of the split".to_owned(), facts.split_seed.to_string()),
+        text("Seed of the intervals".to_owned(), facts.settings.seed.to_string()),
+    ];
+    for network in &facts.networks {
+        let of = |what: &str| format!("{}: {what}", network.run);
+        let seed = network.config["train"]["seed"].to_string();
+        let accuracy = network.validation_accuracy.map_or("not measured".to_owned(), |value| format!("{value:.4}"));
+        rows.push(text(of("trained by"), network.program.clone()));
+        rows.push(text(of("weights (blake3)"), network.weights.clone()));
+        rows.push(text(of("trained on (seal)"), network.manifest_seal.clone()));
+        rows.push(text(of("seed of the training"), seed));
+        rows.push(text(of("epoch, validation accuracy"), format!("{}, {accuracy}", network.epoch)));
+    }
+    section.tables.push(table("Where the numbers come from", &["", ""], rows));
+    section
+}

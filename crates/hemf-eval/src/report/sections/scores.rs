@@ -1,0 +1,120 @@
+//! How good it is: pictures, each class, subgroups.
+
+use std::path::Path;
+
+use hemf_metrics::{Score, Subgroup, Subgroups};
+use hemf_train::Error;
+
+use super::{interval_of, number, shown, table};
+use crate::report::Findings;
+use crate::report::page::{Section, figure};
+use crate::{Evaluation, MOST_SUBGROUPS};
+
+pub(super) fn pictures(folder: &Path, evaluation: &Evaluation) -> Result<Section, Error> {
+    let mut section = Section::new("pictures", "Pictures");
+    let mut shown = vec![
+        ("confusion_matrix", "Confusion matrix: true classes are rows, predicted ones columns."),
+        ("confusion_matrix_normalised", "The same as shares of each true class."),
+        ("roc", "ROC curves, each class against the rest, with the band of their mean."),
+        ("precision_recall", "Precision against recall, each class against the rest."),
+        ("class_scores", "Scores of each class with their intervals."),
+        ("score_histograms", "How probabilities are spread, for images of the class and for others."),
+    ];
+    if !evaluation.epochs.is_empty() {
+        shown.push(("learning_curves", "Loss and accuracy by epoch."));
+    }
+    for (name, caption) in shown {
+        section.figures.push(figure(folder, name, caption)?);
+    }
+    Ok(section)
+}
+
+pub(super) fn per_class(findings: &Findings) -> Section {
+    let mut section = Section::new("classes", "Each class");
+    let estimate = |score: &str, class: &str, plain: Score| {
+        interval_of(findings, score, Some(class)).map_or_else(|| number(plain), shown)
+    };
+    let rows = findings.report.classes.iter().map(|class| {
+        let name = class.class.as_str();
+        vec![
+            name.to_owned(),
+            class.support.to_string(),
+            class.predicted.to_string(),
+            estimate("recall", name, class.recall),
+            estimate("specificity", name, class.specificity),
+            estimate("precision", name, class.precision),
+            estimate("npv", name, class.npv),
+            estimate("f1", name, class.f1),
+            estimate("jaccard", name, class.jaccard),
+            estimate("auc", name, class.auc),
+            estimate("average_precision", name, class.average_precision),
+        ]
+    });
+    let head = [
+        "Class",
+        "Images",
+        "Predicted",
+        "Sensitivity",
+        "Specificity",
+        "PPV",
+        "NPV",
+        "F1",
+        "Jaccard",
+        "AUC",
+        "Average precision",
+    ];
+    section.tables.push(table("One class against the rest, with intervals", &head, rows.collect()));
+    let means = [
+        ("macro", "each class alike", &findings.report.macro_average),
+        ("weighted", "by number of images", &findings.report.weighted),
+        ("micro", "over all decisions", &findings.report.micro),
+    ];
+    let rows = means.map(|(name, meaning, means)| {
+        let scores = [means.precision, means.recall, means.f1, means.auc, means.average_precision].map(number);
+        [name.to_owned(), meaning.to_owned()].into_iter().chain(scores).collect()
+    });
+    let head = ["Mean", "Weighs", "PPV", "Sensitivity", "F1", "AUC", "Average precision"];
+    section.tables.push(table("Means over the classes", &head, rows.to_vec()));
+    let report = &findings.report;
+    let mut rows = vec![
+        vec!["AUC, one against one (Hand and Till)".to_owned(), number(report.auc_one_vs_one)],
+        vec![
+            "Kappa, linear and quadratic".to_owned(),
+            format!("{}, {}", number(report.kappa_linear), number(report.kappa_quadratic)),
+        ],
+        vec!["Log loss in nats".to_owned(), number(report.log_loss)],
+        vec!["Brier score".to_owned(), number(report.brier)],
+    ];
+    rows.extend(report.top_k_accuracy.iter().map(|(k, score)| vec![format!("Top-{k} accuracy"), number(*score)]));
+    section.tables.push(table("Scores of the whole", &["Score", "Value"], rows));
+    let undefined = report.undefined.iter().map(|undefined| {
+        let class = undefined.class.as_ref().map(|class| format!(" of {class}")).unwrap_or_default();
+        format!("{}{class} is undefined: {}.", undefined.score, undefined.reason)
+    });
+    section.paragraphs.extend(undefined);
+    section
+}
+
+pub(super) fn subgroups(findings: &Findings) -> Option<Section> {
+    let mut section = Section::new("subgroups", "Subgroups");
+    for Subgroups { column, groups } in &findings.subgroups {
+        let rows = groups.iter().map(|group| {
+            let estimates = [&group.accuracy, &group.balanced_accuracy, &group.macro_auc].map(shown);
+            [group.value.clone(), group.samples.to_string()].into_iter().chain(estimates).collect()
+        });
+        let head = [column.as_str(), "Images", "Accuracy", "Balanced accuracy", "Macro AUC"];
+        let mut by_column = table(&format!("By {column}"), &head, rows.collect());
+        let notices = |group: &Subgroup| -> Vec<String> {
+            group.notices.iter().map(|notice| format!("{}: {notice}", group.value)).collect()
+        };
+        by_column.notes = groups.iter().flat_map(notices).collect();
+        section.tables.push(by_column);
+    }
+    for (column, values) in &findings.not_subgroups {
+        section.paragraphs.push(format!(
+            "{column} is left out: it has {values} values here, and subgroups are made of 2 to {MOST_SUBGROUPS}. Name it \
+             with --subgroups to have it all the same."
+        ));
+    }
+    (!section.tables.is_empty() || !section.paragraphs.is_empty()).then_some(section)
+}
