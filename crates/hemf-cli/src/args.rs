@@ -7,9 +7,9 @@ use hemf_eval::{Averaging, Views};
 use hemf_train::{ConfigError, Layer, Split};
 
 use crate::commands::{
-    audit::Audit, config::Config, cv::Cv, diff::Diff, eval::Eval, export::Export, import::Import, info::Info,
-    parity::Parity, plot::Plot, predict::Predict, prepare::Prepare, preview::Preview, reproduce::Reproduce, runs::Runs,
-    train::Train, verify::Verify, watch::Watch,
+    audit::Audit, compare::Compare, config::Config, cv::Cv, diff::Diff, eval::Eval, export::Export, import::Import,
+    info::Info, parity::Parity, plot::Plot, predict::Predict, prepare::Prepare, preview::Preview, reproduce::Reproduce,
+    runs::Runs, train::Train, verify::Verify, watch::Watch,
 };
 
 /// HEMF: a neural network that sorts medical images into classes.
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Eval(Eval),
     /// Train and measure a network for each fold of a data set
     Cv(Cv),
+    /// Set runs beside each other, or beside the published figures: scores, paired tests, which images changed
+    Compare(Compare),
     /// Ask a trained network about image files
     Predict(Predict),
     /// Draw a report's pictures and page again, from its files alone

@@ -138,6 +138,19 @@ fn prepare_train_resume_and_evaluate() {
     assert_eq!(place.hemf(&["eval", "runs/tiny", "--fail-under", "accuracy=1.1"]).code, Some(5));
     place.refuses(&["eval", "runs/tiny", "--fail-under", "acuracy=0.5"], 2, &["no score \"acuracy\""]);
     place.refuses(&["eval", "runs/tiny", "--subgroups", "sex"], 3, &["no column \"sex\""]);
+
+    // Two runs on the same images; other images are refused by name.
+    let compared = json(&place.hemf(&["compare", "runs/tiny", "runs/tiny-2", "--out", "compared", "--json"]));
+    let right = &compared["pairs"][0]["tests"]["right"];
+    let counted: u64 =
+        ["both", "only_first", "only_second", "neither"].iter().map(|k| right[k].as_u64().unwrap()).sum();
+    assert_eq!(counted, compared["images"].as_u64().unwrap());
+    for file in ["compare.json", "compare.txt", "changed.csv", "roc.svg", "roc.png", "roc.csv"] {
+        assert!(place.path("compared").join(file).is_file(), "{file}");
+    }
+    place.refuses(&["compare", "runs/tiny", "runs/tiny/report-validation"], 3, &["lacks", "--common"]);
+    place.refuses(&["compare", "runs/tiny"], 2, &["two runs"]);
+    place.refuses(&["compare", "runs/tiny", "--against", "published"], 3, &["no published figures"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! - [`measure`] gives an [`Evaluation`], [`write_report`] all that follows from it: scores with intervals, decisions,
 //!   pictures, a page. [`plot_again`] does so from the files that an evaluation left.
 //! - [`ask`] answers for image files ([`files_of`]).
+//! - [`compare`] sets runs that were evaluated beside each other.
 //! - [`explain`] tells what in a picture a decision rests on.
 //!
 //! It must not know command lines or how progress is shown: it tells an [`Observer`](hemf_train::Observer).
@@ -20,6 +21,7 @@
 //! ```
 
 mod ask;
+mod compare;
 mod evaluation;
 pub mod explain;
 mod files_of;
@@ -32,6 +34,7 @@ mod report;
 mod view;
 
 pub use ask::{Answer, Guess, HeatKind, Question, ask};
+pub use compare::{CompareSettings, ComparedRuns, NamedScore, Pair, RunScores, compare};
 pub use evaluation::{
     Audit, ClassCount, Column, ErrorPictures, EvalSettings, Evaluation, Facts, FittedTemperature, MOST_SUBGROUPS,
     NetworkFacts, Samples, measure,

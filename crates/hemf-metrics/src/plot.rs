@@ -26,6 +26,7 @@ mod png;
 mod precision_recall;
 mod reliability;
 mod roc;
+mod roc_runs;
 mod scene;
 mod svg;
 
@@ -36,4 +37,5 @@ pub use learning::{EpochScores, learning_curves};
 pub use precision_recall::precision_recall_curves;
 pub use reliability::reliability_diagram;
 pub use roc::{roc_curves, roc_curves_with_band};
+pub use roc_runs::roc_of_runs;
 pub use scene::Picture;

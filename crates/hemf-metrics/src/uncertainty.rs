@@ -18,6 +18,7 @@
 mod bootstrap;
 mod comparison;
 mod delong;
+mod difference;
 mod distribution;
 mod holm;
 mod interval;
@@ -32,6 +33,7 @@ mod scores;
 pub use bootstrap::{Bootstrap, Spread};
 pub use comparison::{ClassComparison, Comparison};
 pub use delong::AucDifference;
+pub use difference::{Difference, differences};
 pub use holm::holm;
 pub use interval::{Estimate, Interval, Level, Method};
 pub use mcnemar::McNemar;

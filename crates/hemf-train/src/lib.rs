@@ -73,7 +73,7 @@ pub use optim::{AdamWConfig, Gradients, Optimizer, OptimizerConfig, Parameter, S
 pub use preview::preview;
 pub use process::memory_of;
 pub use quickstart::quickstart;
-pub use reproduce::{Compared, Network, Order, Reproduction, Row, Target, reproduce};
+pub use reproduce::{Compared, Network, Order, Reproduction, Row, Target, published_figures, reproduce};
 pub use run::{EpochRecord, LogReader, Logged, RunFolder, RunSummary, Standing, StepRecord, differing_settings};
 pub use schedule::{ConstantConfig, CosineConfig, OneCycleConfig, Schedule, ScheduleConfig, StepConfig};
 pub use score::{Metric, Validation};

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod audit;
+pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod cv;
 pub(crate) mod diff;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
     match cli.command {
         Command::Train(args) => train::run(args, program),
         Command::Eval(args) => eval::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Cv(args) => cv::run(args, program),
         Command::Audit(args) => audit::run(args),
         Command::Preview(args) => preview::run(args),

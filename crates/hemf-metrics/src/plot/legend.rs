@@ -11,7 +11,7 @@ pub(super) const LEFT: f64 = 74.0;
 pub(super) const TOP: f64 = 70.0;
 /// Distance of two lines of the legend.
 const LINE: f64 = 22.0;
-const LONGEST_LABEL: f64 = 190.0;
+pub(super) const LONGEST_LABEL: f64 = 190.0;
 /// So many classes have a line of their own: each colour once solid, once dashed.
 const OWN_LINES: usize = 2 * LINES.len();
 /// With more classes, so many of the lowest value do, and the others form a grey background.

@@ -65,7 +65,7 @@ impl Comparison {
     }
 }
 
-fn check_paired(first: &Predictions, second: &Predictions) -> Result<(), Error> {
+pub(super) fn check_paired(first: &Predictions, second: &Predictions) -> Result<(), Error> {
     let different = |what: String| Err(Error::NotPaired { what });
     if first.classes() != second.classes() {
         return different("their classes differ".to_owned());

@@ -129,6 +129,11 @@ impl<'a> Scorer<'a> {
         self.matrix(times).balanced_accuracy()
     }
 
+    /// Mean F1 over the classes.
+    pub(crate) fn macro_f1(&self, times: &[u32]) -> Score {
+        self.matrix(times).average(Average::Macro, ClassCounts::f1)
+    }
+
     /// Mean area over the classes that have one.
     pub(crate) fn macro_auc(&self, times: &[u32]) -> Score {
         let areas = (0..self.by_class.len()).filter_map(|class| self.areas(class, times).auc.value());

@@ -18,6 +18,7 @@ use crate::{
     series::{complete, cross_validate, groups, headline},
 };
 
+pub use published::published_figures;
 pub use table::{Compared, Reproduction, Row};
 
 /// A table of the paper, by its data set.

@@ -71,17 +71,9 @@ pub(super) fn recipes(order: &Order) -> Result<Vec<Recipe>, Error> {
             })
             .collect();
     }
-    use Network::{Came, Hemf};
-    let (name, published) = match (order.network, order.target) {
-        (Hemf, Target::Kvasir) => ("HEMF, Kvasir", published::HEMF_KVASIR),
-        (Hemf, Target::Covid19Ct) => ("HEMF, COVID19-CT", published::HEMF_COVID19_CT),
-        (Hemf, _) => ("HEMF, ISIC2018", published::HEMF_ISIC2018),
-        (Came, Target::Kvasir) => ("CAME, Kvasir", published::CAME_KVASIR),
-        (Came, Target::Covid19Ct) => ("CAME, COVID19-CT", published::CAME_COVID19_CT),
-        (Came, _) => ("CAME, ISIC2018", published::CAME_ISIC2018),
-    };
+    let (name, published) = published::row(order.network, order.target);
     let mut layers = vec![layer(base(order.target))?];
-    if order.network == Came {
+    if order.network == Network::Came {
         layers.push(Layer::set("reproduce", "model.preset", "came")?);
     }
     layers.extend(quick(order)?);
