@@ -12,6 +12,9 @@ use mpi::{
 
 use super::Communicator;
 
+/// An empty slice of its own points to address 1, which is what Open MPI takes for `MPI_IN_PLACE`.
+static NOTHING: [u8; 1] = [0];
+
 pub(super) struct Mpi {
     world: SimpleCommunicator,
     /// Ends MPI when it is dropped.
@@ -44,6 +47,7 @@ impl Communicator for Mpi {
 
     fn gather(&self, mine: &[u8]) -> io::Result<Vec<Vec<u8>>> {
         let root = self.world.process_at_rank(0);
+        let mine = if mine.is_empty() { &NOTHING[..0] } else { mine };
         let length = i32::try_from(mine.len()).map_err(io::Error::other)?;
         if self.rank() > 0 {
             root.gather_into(&length);
@@ -64,7 +68,7 @@ impl Communicator for Mpi {
         if starts.len() != lengths.len() || i32::try_from(all).is_err() {
             return Err(io::Error::other("more bytes than MPI can count"));
         }
-        let mut bytes = vec![0u8; all];
+        let mut bytes = vec![0u8; all.max(1)];
         let mut parts = PartitionMut::new(&mut bytes[..], &lengths[..], &starts[..]);
         root.gather_varcount_into_root(mine, &mut parts);
         let mut rest = &bytes[..];
@@ -83,7 +87,9 @@ impl Communicator for Mpi {
         let mut length = bytes.len() as u64;
         root.broadcast_into(&mut length);
         bytes.resize(length as usize, 0);
-        root.broadcast_into(&mut bytes[..]);
+        if length > 0 {
+            root.broadcast_into(&mut bytes[..]);
+        }
         Ok(())
     }
 
