@@ -108,7 +108,7 @@ impl BatchNorm {
         };
         moved(&self.running_mean, &stats.mean, 1.0)?;
         moved(&self.running_var, &stats.variance, unbiased)?;
-        let count = self.num_batches_tracked.detach().to_scalar::<i64>()? + 1;
-        Var::from_tensor(&self.num_batches_tracked)?.set(&Tensor::new(count, self.num_batches_tracked.device())?)
+        let count = (self.num_batches_tracked.detach() + 1.0)?;
+        Var::from_tensor(&self.num_batches_tracked)?.set(&count)
     }
 }

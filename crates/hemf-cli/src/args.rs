@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hemf_eval::{Averaging, Views};
-use hemf_train::{ConfigError, Layer, Split};
+use hemf_train::{ConfigError, DeviceChoice, Layer, Split};
 
 use crate::commands::{
     audit::Audit, compare::Compare, config::Config, cv::Cv, diff::Diff, eval::Eval, export::Export, import::Import,
@@ -23,15 +23,9 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
 
-    /// Where to compute
-    #[arg(long, global = true, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Device {
-    /// The processor
-    Cpu,
+    /// Where to compute: auto (a GPU, if one works), cpu, or cuda:N (the GPU of this number)
+    #[arg(long, global = true, value_name = "DEVICE", default_value_t)]
+    pub(crate) device: DeviceChoice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,6 +68,13 @@ pub(crate) enum Command {
     Info(Info),
     /// Compare every block and network with numbers of the published code, and print the errors
     Parity(Parity),
+}
+
+impl Command {
+    /// Whether networks are run, so that it matters where.
+    pub(crate) fn computes(&self) -> bool {
+        matches!(self, Self::Train(_) | Self::Eval(_) | Self::Cv(_) | Self::Predict(_) | Self::Reproduce(_))
+    }
 }
 
 #[derive(Debug, Args)]

@@ -100,7 +100,7 @@ pub fn occlusion(network: &Network, picture: &Raster, class: usize) -> Result<He
     let (channels, size) = (settings.channels, settings.size);
     let probability = |images: Vec<f32>| -> Result<Vec<f32>, Error> {
         let count = images.len() / image.len();
-        let images = Tensor::from_vec(images, (count, channels, size, size), &Device::Cpu)?;
+        let images = Tensor::from_vec(images, (count, channels, size, size), hemf_train::device())?;
         let logits = network.model().forward(&images, Mode::Eval)?.to_vec2::<f32>()?;
         let of = |row: Vec<f32>| softmax(&row.into_iter().map(f64::from).collect::<Vec<_>>())[class] as f32;
         Ok(logits.into_iter().map(of).collect())

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use hemf_data::{Preprocessing, Raster};
 use hemf_metrics::decision::Temperature;
 use hemf_model::{Classifier, Mode};
-use hemf_train::{Card, Checkpoint, Error, Model};
+use hemf_train::{Card, Checkpoint, Error, Model, device};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,7 @@ impl Network {
         let checkpoint = Checkpoint::find(path)?;
         let Model { card, tensors } = checkpoint.model()?;
         let (config, size) = (&card.config.model, card.config.data.preprocessing.size);
-        let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        let weights = VarBuilder::from_tensors(tensors, DType::F32, device());
         let mut packed = config.build(weights.clone())?;
         packed.pack()?;
         Ok(Self {
@@ -132,7 +132,7 @@ impl Network {
             .par_chunks_exact_mut(channels * size * size)
             .zip(pictures)
             .for_each(|(out, picture)| view.apply(picture, settings, out));
-        Ok(Tensor::from_vec(values, (pictures.len(), channels, size, size), &Device::Cpu)?)
+        Ok(Tensor::from_vec(values, (pictures.len(), channels, size, size), device())?)
     }
 
     /// Logits of each picture, one per class.

@@ -1,11 +1,40 @@
 //! Between candle's tensors and plain slices.
 
 use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use std::cell::Cell;
 use std::ops::{Deref, Range};
 
-/// Whether the kernels of this crate can run on `t`: f32 in main memory. Everything else takes an op's composed form.
-pub(crate) fn native(t: &Tensor) -> bool {
-    t.dtype() == DType::F32 && matches!(t.device(), Device::Cpu)
+thread_local! {
+    /// Whether this thread takes the composed form of every operation.
+    static COMPOSED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `task` with every operation in its composed form, from candle's operations alone, as on a device without kernels
+/// of ours: a kernel that is called all the same is an error. For this thread, and to the end of `task`.
+pub fn composed<T>(task: impl FnOnce() -> T) -> T {
+    /// Puts back what was before, also when the task panics.
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            COMPOSED.set(self.0);
+        }
+    }
+    let _before = Before(COMPOSED.replace(true));
+    task()
+}
+
+/// Whether the CPU kernels can run on `t`: f32 in main memory, and not [`composed`]. Everything else takes an operation's
+/// composed form.
+pub fn native(t: &Tensor) -> bool {
+    t.dtype() == DType::F32 && matches!(t.device(), Device::Cpu) && !COMPOSED.get()
+}
+
+/// Fails where no kernel may run.
+fn check_kernels() -> Result<()> {
+    if COMPOSED.get() {
+        bail!("a CPU kernel was called where all is to be composed of candle's operations");
+    }
+    Ok(())
 }
 
 /// A contiguous CPU tensor's values, readable for as long as this guard lives.
@@ -16,6 +45,7 @@ pub(crate) struct Host<G> {
 
 /// Reads the values of a contiguous f32 tensor in main memory.
 pub(crate) fn host(t: &Tensor) -> Result<Host<impl Deref<Target = Storage> + '_>> {
+    check_kernels()?;
     let (storage, layout) = t.storage_and_layout();
     let Some((start, end)) = layout.contiguous_offsets() else {
         bail!("a kernel was handed a tensor that is not contiguous: {:?}", layout)
@@ -39,6 +69,7 @@ impl<G: Deref<Target = Storage>> Deref for Host<G> {
 
 /// The same for the storage and layout that a custom op is handed.
 pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    check_kernels()?;
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
         _ => bail!("a CPU kernel needs contiguous f32 values, not {:?} with {layout:?}", storage_dtype(storage)),
@@ -64,4 +95,22 @@ pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor
 pub(crate) fn rows_of(shape: &Shape) -> (usize, usize) {
     let width = shape.dims().last().copied().unwrap_or(1);
     (shape.elem_count() / width.max(1), width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::random;
+
+    #[test]
+    fn composed_runs_no_kernel_and_ends_with_its_task() {
+        let x = random(&[2, 3], 1);
+        assert!(native(&x) && host(&x).is_ok());
+        composed(|| {
+            assert!(!native(&x) && host(&x).is_err());
+            assert!(composed(|| crate::gelu(&x)).is_ok() && !native(&x));
+        });
+        assert!(std::panic::catch_unwind(|| composed(|| panic!("a task that fails"))).is_err());
+        assert!(native(&x));
+    }
 }

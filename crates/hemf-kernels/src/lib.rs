@@ -65,6 +65,7 @@ pub use cross_entropy::{CrossEntropyOptions, cross_entropy, soft_cross_entropy};
 pub use depthwise::depthwise;
 pub use elementwise::{add, mul};
 pub use external_attention::external_attention;
+pub use host::{composed, native};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use memory::Recycling;

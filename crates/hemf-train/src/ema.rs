@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use hemf_model::{Classifier, ModelConfig, ParamStore};
 
 use crate::{Error, optim::Towards};
@@ -22,7 +22,7 @@ const PREFIX: &str = "ema.";
 impl Ema {
     /// A mean that stands at the values of `weights`.
     pub(crate) fn new(decay: f64, model: &ModelConfig, weights: &ParamStore) -> Result<Self, Error> {
-        let store = ParamStore::new(0, &Device::Cpu);
+        let store = ParamStore::new(0, weights.device());
         model.build(store.builder())?;
         for (name, tensor) in weights.state() {
             store.set(&name, &tensor)?;
@@ -42,7 +42,8 @@ impl Ema {
         let towards = Towards { share: (1.0 - decay) as f32 };
         for ((name, mean), (_, now)) in self.store.state().into_iter().zip(weights.state()) {
             match mean.dtype() {
-                DType::F32 => mean.inplace_op2(&now, &towards)?,
+                DType::F32 if hemf_kernels::native(&now) => mean.inplace_op2(&now, &towards)?,
+                DType::F32 => self.store.set(&name, &towards.composed(&mean, &now)?)?,
                 _ => self.store.set(&name, &now)?, // a count
             }
         }
@@ -73,6 +74,8 @@ impl Ema {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::atomic::AtomicBool};
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use candle_nn::VarBuilder;
 use hemf_data::{Loader, Manifest, Prepare, Sample, Split};
 use hemf_metrics::Predictions;
@@ -11,6 +11,7 @@ use crate::{
     Card, Checkpoint, Error, Event, Observer,
     checkpoint::Model,
     dataset::{self, Dataset},
+    device::device,
     predict::predict,
 };
 
@@ -118,9 +119,9 @@ pub(crate) fn evaluate_until(
     let config = card.config;
     let loader = Loader::eval(samples, config.data.preprocessing, config.train.batch, config.data.workers)?;
 
-    let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+    let weights = VarBuilder::from_tensors(tensors, DType::F32, device());
     let mut model = config.model.build(weights)?;
     model.pack()?;
-    let Some(scores) = predict(&*model, &loader, truth.len(), observer, stop)? else { return Ok(None) };
+    let Some(scores) = predict(&*model, device(), &loader, truth.len(), observer, stop)? else { return Ok(None) };
     Ok(Some(Predictions::new(card.classes, ids, truth, scores.probabilities)?))
 }

@@ -139,6 +139,7 @@ impl Learner {
     }
 
     fn gather_part(&mut self, images: &Tensor, targets: Targets<'_>, index: usize, seed: u64) -> Result<(), Error> {
+        let images = &images.to_device(self.optimizer.device())?;
         let ((logits, loss, weight), tape) = hemf_kernels::record(|| {
             let logits = self.model.forward(images, Mode::Train { seed })?;
             let (loss, weight) = self.loss.of(&logits, targets)?;

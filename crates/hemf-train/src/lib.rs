@@ -29,6 +29,7 @@
 mod checkpoint;
 mod config;
 mod dataset;
+mod device;
 mod ema;
 mod error;
 mod evaluate;
@@ -61,6 +62,7 @@ pub use config::{
     BatchNormOver, ConfigError, DataConfig, DistributedConfig, EarlyStopping, Every, Freeze, Layer, OutputConfig,
     Patterns, RunConfig, SaveEvery, TrainConfig, Validate,
 };
+pub use device::{DeviceChoice, Opened, device, use_device};
 pub use error::{Error, ErrorKind};
 pub use evaluate::{EvalSet, evaluate};
 pub use export::export;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use hemf_data::Loader;
 use hemf_metrics::{argmax, cross_entropy, softmax};
 use hemf_model::{Classifier, Mode};
@@ -44,9 +44,10 @@ impl Scores {
     }
 }
 
-/// Runs `model` in evaluation mode over `loader`; `None` when `stop` was raised on the way.
+/// Runs `model`, which lives on `device`, in evaluation mode over `loader`; `None` when `stop` was raised on the way.
 pub(crate) fn predict(
     model: &dyn Classifier,
+    device: &Device,
     loader: &Loader,
     total: usize,
     observer: &mut dyn Observer,
@@ -58,7 +59,7 @@ pub(crate) fn predict(
             return Ok(None);
         }
         let batch = batch?;
-        let logits = model.forward(&batch.images, Mode::Eval)?;
+        let logits = model.forward(&batch.images.to_device(device)?, Mode::Eval)?;
         let labels = batch.labels.to_vec1::<u32>()?;
         for (logits, label) in logits.to_vec2::<f32>()?.iter().zip(labels) {
             let label = label as usize;

@@ -26,15 +26,19 @@ use std::sync::{
 };
 
 use crate::{
-    args::{Cli, Command, Device},
+    args::{Cli, Command},
     exit::{Exit, Failure},
 };
 
 /// Runs what was typed.
 pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
-    let Device::Cpu = cli.device;
     if let Some(threads) = cli.threads {
         hemf_train::use_threads(threads.into()).map_err(Failure::usage)?;
+    }
+    if cli.command.computes()
+        && let Some(note) = hemf_train::use_device(cli.device).map_err(Failure::usage)?
+    {
+        eprintln!("{note}");
     }
     match cli.command {
         Command::Train(args) => train::run(args, program),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Result, Tensor, Var};
+use hemf_kernels::native;
 
 use super::{
     OptimizerConfig,
@@ -38,22 +39,38 @@ impl Memory {
                 let [beta1, beta2] = config.betas;
                 *updates += 1;
                 let t = *updates as f64;
-                first.inplace_op2(grad, &Towards { share: (1.0 - beta1) as f32 })?;
-                second.inplace_op2(grad, &SecondMoment { keep: beta2 as f32, share: (1.0 - beta2) as f32 })?;
+                let towards = Towards { share: (1.0 - beta1) as f32 };
+                let moment = SecondMoment { keep: beta2 as f32, share: (1.0 - beta2) as f32 };
                 let walk = AdamWalk {
                     shrink: (1.0 - lr * decay) as f32,
                     step: (lr / (1.0 - beta1.powf(t))) as f32,
                     root_correction: (1.0 - beta2.powf(t)).sqrt() as f32,
                     eps: config.eps as f32,
                 };
+                if !native(grad) {
+                    *first = towards.composed(first, grad)?;
+                    *second = moment.composed(second, grad)?;
+                    return var.set(&walk.composed(&var.as_detached_tensor(), first, second)?);
+                }
+                first.inplace_op2(grad, &towards)?;
+                second.inplace_op2(grad, &moment)?;
                 var.inplace_op3(first, second, &walk)
             }
             (Self::Sgd { momentum }, OptimizerConfig::Sgd(config)) => {
                 let (keep, lr, decay) = (config.momentum as f32, lr as f32, decay as f32);
-                momentum.inplace_op3(grad, var, &Momentum { keep, decay })?;
+                let (sum, nesterov, descend) = (Momentum { keep, decay }, Nesterov { lr, keep, decay }, Descend { lr });
+                if !native(grad) {
+                    let now = var.as_detached_tensor();
+                    *momentum = sum.composed(momentum, grad, &now)?;
+                    return var.set(&match config.nesterov {
+                        true => nesterov.composed(&now, grad, momentum)?,
+                        false => descend.composed(&now, momentum)?,
+                    });
+                }
+                momentum.inplace_op3(grad, var, &sum)?;
                 match config.nesterov {
-                    true => var.inplace_op3(grad, momentum, &Nesterov { lr, keep, decay }),
-                    false => var.inplace_op2(momentum, &Descend { lr }),
+                    true => var.inplace_op3(grad, momentum, &nesterov),
+                    false => var.inplace_op2(momentum, &descend),
                 }
             }
             // The memory is made from the same settings, which do not change.
@@ -81,22 +98,24 @@ impl Memory {
         })
     }
 
-    /// `None` where `state` has not all of it.
+    /// For a parameter on `device`; `None` where `state` has not all of it.
     pub(super) fn restore(
         config: &OptimizerConfig,
         name: &str,
         state: &HashMap<String, Tensor>,
+        device: &Device,
     ) -> Result<Option<Self>> {
         let part = |kind: &str| state.get(&format!("{kind}.{name}"));
+        let copy = |t: &Tensor| t.to_device(device)?.copy();
         Ok(match config {
             OptimizerConfig::Adamw(_) => match (part("first_moment"), part("second_moment"), part("updates")) {
                 (Some(first), Some(second), Some(updates)) => {
-                    Some(Self::Adam { first: first.copy()?, second: second.copy()?, updates: updates.to_scalar()? })
+                    Some(Self::Adam { first: copy(first)?, second: copy(second)?, updates: updates.to_scalar()? })
                 }
                 _ => None,
             },
             OptimizerConfig::Sgd(_) => match part("momentum") {
-                Some(momentum) => Some(Self::Sgd { momentum: momentum.copy()? }),
+                Some(momentum) => Some(Self::Sgd { momentum: copy(momentum)? }),
                 None => None,
             },
         })

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use candle_core::{Result, Tensor, Var, backprop::GradStore, bail};
+use candle_core::{Device, Result, Tensor, Var, backprop::GradStore, bail};
 
+mod composed;
 mod config;
 mod memory;
 #[cfg(test)]
@@ -53,6 +54,11 @@ impl Optimizer {
     pub fn with_rates(config: OptimizerConfig, parameters: Vec<Parameter>) -> Self {
         let slots = parameters.into_iter().map(|parameter| Slot { parameter, memory: None }).collect();
         Self { config, slots }
+    }
+
+    /// Where the parameters live.
+    pub(crate) fn device(&self) -> &Device {
+        self.slots.first().map_or(&Device::Cpu, |slot| slot.parameter.var.device())
     }
 
     /// The settings.
@@ -114,7 +120,7 @@ impl Optimizer {
                 Some(memory) => memory,
                 none => none.insert(Memory::new(&self.config, var)?),
             };
-            memory.update(var, &grad.contiguous()?, lr, decay, &self.config)?;
+            memory.update(var, &grad.detach().contiguous()?, lr, decay, &self.config)?;
         }
         Ok(())
     }
@@ -137,7 +143,7 @@ impl Optimizer {
     /// When a tensor has another shape than its parameter.
     pub fn restore(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
         for Slot { parameter, memory } in &mut self.slots {
-            *memory = Memory::restore(&self.config, &parameter.name, state)?;
+            *memory = Memory::restore(&self.config, &parameter.name, state, parameter.var.device())?;
             let shape = parameter.var.shape();
             if let Some(other) = memory.as_ref().and_then(|memory| memory.tensors().find(|t| t.shape() != shape)) {
                 let (name, found, expected) = (&parameter.name, other.dims(), shape.dims());
@@ -157,9 +163,15 @@ impl Parameter {
 /// Euclidean norm of all gradients together, summed in f64 over fixed chunks; finite when every gradient is, since no
 /// square of an f32 is too large for an f64.
 pub(crate) fn gradient_norm(grads: &Gradients) -> Result<f64> {
-    let mut total = 0.0;
+    let (mut total, mut elsewhere) = (0.0, Vec::new());
     for grad in grads.iter().flatten() {
-        total += sum_of_squares(grad)?;
+        match hemf_kernels::native(grad) {
+            true => total += sum_of_squares(grad)?,
+            false => elsewhere.push(composed::sum_of_squares(grad)?),
+        }
+    }
+    if !elsewhere.is_empty() {
+        total += Tensor::stack(&elsewhere, 0)?.sum_all()?.to_scalar::<f64>()?; // one wait for all of them
     }
     Ok(total.sqrt())
 }

@@ -128,3 +128,12 @@ fn moments_of_another_shape_are_refused_by_name() {
     let error = optimizer.restore(&state).unwrap_err().to_string();
     assert!(error.contains("moments of w have shape [2]"), "{error}");
 }
+
+#[test]
+fn composed_updates_are_those_of_the_kernels() {
+    let sgd = |nesterov| OptimizerConfig::Sgd(SgdConfig { nesterov, ..SgdConfig::default() });
+    for config in [OptimizerConfig::default(), sgd(false), sgd(true)] {
+        let want: Vec<f64> = walk(config.clone(), 5).into_iter().map(f64::from).collect();
+        close(&hemf_kernels::composed(|| walk(config.clone(), 5)), &want);
+    }
+}

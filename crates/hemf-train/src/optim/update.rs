@@ -1,4 +1,5 @@
-//! The element-wise arithmetic of the optimizers on the CPU, in place and in parallel.
+//! The element-wise arithmetic of the optimizers: on the CPU in place and in parallel, elsewhere from candle's operations
+//! (`composed.rs`).
 //!
 //! Each element is computed alone and sums run over fixed chunks, so the number of threads changes no bit.
 
@@ -152,6 +153,9 @@ impl InplaceOp3 for Nesterov {
 
 /// Sum of the squares of all elements, in f64.
 pub(crate) fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
+    if !hemf_kernels::native(tensor) {
+        return super::composed::sum_of_squares(tensor)?.to_scalar();
+    }
     let of = |values: &[f32]| {
         let square = |&x: &f32| f64::from(x) * f64::from(x);
         let partial: Vec<f64> = values.par_chunks(CHUNK).map(|chunk| chunk.iter().map(square).sum()).collect();

@@ -2,7 +2,6 @@
 
 use std::{fs, path::PathBuf, rc::Rc};
 
-use candle_core::Device;
 use hemf_data::{Loader, Manifest, Split};
 use hemf_model::{Classifier, ModelConfig, ParamStore};
 
@@ -24,6 +23,7 @@ use crate::{
     checkpoint::Progress,
     config::ConfigError,
     dataset::{self, Dataset},
+    device::device,
     ema::Ema,
     run::{Lock, RunLog},
 };
@@ -216,7 +216,7 @@ impl Parts {
         let train = &config.train;
         let training = training(config, manifest, &world)?;
         let (validation, truth) = validation(config, manifest, &world)?;
-        let store = ParamStore::new(train.seed, &Device::Cpu);
+        let store = ParamStore::new(train.seed, device());
         let model = config.model.build(store.builder())?;
         let optimizer = Optimizer::with_rates(train.optimizer.clone(), select::trained(train, store.parameters())?);
         let schedule = Schedule::new(&train.schedule, training.steps().div_ceil(train.accumulate), train.epochs);

@@ -219,7 +219,7 @@ impl Parts {
         let mut images = 0;
         for batch in self.validation.batches(0).take(2) {
             let batch = batch?;
-            let logits: Tensor = self.frozen.forward(&batch.images, Mode::Eval)?;
+            let logits: Tensor = self.frozen.forward(&batch.images.to_device(self.store.device())?, Mode::Eval)?;
             images += logits.dim(0)?;
         }
         let all = self.validation.samples().len() as f64;

@@ -65,7 +65,8 @@ impl Trainer {
         let never = AtomicBool::new(false);
         let stop = if self.world.is_alone() { stop } else { &never };
         let images = self.validation.samples().len();
-        let Some(scores) = predict(&*self.frozen, &self.validation, images, observer, stop)? else { return Ok(None) };
+        let scores = predict(&*self.frozen, self.store.device(), &self.validation, images, observer, stop)?;
+        let Some(scores) = scores else { return Ok(None) };
         let scores = scores.of_all(&self.world)?;
         if !scores.tally.loss.is_finite() {
             return Err(self.diverged(format!("the validation loss is {}", scores.tally.loss)));

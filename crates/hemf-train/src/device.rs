@@ -1,0 +1,137 @@
+//! Where tensors live and operations run: the processor, or a GPU.
+
+use std::{fmt, str::FromStr, sync::OnceLock};
+
+use candle_core::Device;
+
+/// What may be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The first GPU, where this program was built for one and one works; the processor otherwise.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// The GPU of this number, as the driver counts them.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("\"{text}\" is none of auto, cpu, cuda, cuda:N (a GPU's number, from 0)");
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text.strip_prefix("cuda:").and_then(|n| n.parse().ok()).map(Self::Cuda).ok_or_else(wrong),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(n) => write!(f, "cuda:{n}"),
+        }
+    }
+}
+
+/// A device, and what there is to say about how it was come by.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The device.
+    pub device: Device,
+    /// A sentence for the user, where the choice was not theirs alone.
+    pub note: Option<String>,
+}
+
+impl DeviceChoice {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// A message, when a GPU is asked for by number and cannot be had: what is missing, and what to do.
+    pub fn open(self) -> Result<Opened, String> {
+        match self {
+            Self::Cpu => Ok(Opened { device: Device::Cpu, note: None }),
+            Self::Cuda(_) if !cfg!(feature = "cuda") => Err(format!(
+                "{self}: this program was built without the feature `cuda`; build it with --features cuda \
+                 (docs/gpu.md), or compute with --device cpu"
+            )),
+            Self::Cuda(n) => match open_cuda(n) {
+                Ok(device) => Ok(Opened { device, note: Some(format!("computing on {self}")) }),
+                Err(why) => Err(format!("{self} does not work: {why}; see docs/gpu.md, or compute with --device cpu")),
+            },
+            Self::Auto if !cfg!(feature = "cuda") => Ok(Opened { device: Device::Cpu, note: None }),
+            Self::Auto => Ok(match open_cuda(0) {
+                Ok(device) => Opened { device, note: Some("computing on cuda:0".to_owned()) },
+                Err(why) => {
+                    let note = format!("no GPU works ({why}); computing on the processor");
+                    Opened { device: Device::Cpu, note: Some(note) }
+                }
+            }),
+        }
+    }
+}
+
+/// A GPU that has added two numbers: a driver may be there, and no card, or no memory on it.
+fn open_cuda(number: usize) -> Result<Device, String> {
+    let one_line = |error: candle_core::Error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    // The driver's bindings panic where the library that they were linked with lacks what they ask for.
+    let opened = std::panic::catch_unwind(|| {
+        let device = Device::new_cuda(number)?;
+        let one = candle_core::Tensor::new(1f32, &device)?;
+        match (&one + &one)?.to_scalar::<f32>()? {
+            2.0 => Ok(device),
+            sum => candle_core::bail!("it says that 1 + 1 is {sum}"),
+        }
+    });
+    match opened {
+        Ok(device) => device.map_err(one_line),
+        Err(_) => Err("the driver's library does not answer".to_owned()),
+    }
+}
+
+static DEVICE: OnceLock<Device> = OnceLock::new();
+
+/// Computes on the device of `choice` from here on; call it once, before anything else. Returns what there is to say.
+///
+/// # Errors
+/// As [`DeviceChoice::open`], or when a device was chosen, or used, already.
+pub fn use_device(choice: DeviceChoice) -> Result<Option<String>, String> {
+    let Opened { device, note } = choice.open()?;
+    DEVICE.set(device).map_err(|_| "the device was chosen already".to_owned())?;
+    Ok(note)
+}
+
+/// Where this process trains and evaluates: the processor, unless [`use_device`] said otherwise.
+pub fn device() -> &'static Device {
+    DEVICE.get_or_init(|| Device::Cpu)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_read_as_they_are_written() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:3"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
+        for text in ["gpu", "cuda:", "cuda:x", "cuda:-1", ""] {
+            assert!(text.parse::<DeviceChoice>().unwrap_err().contains("cuda:N"), "{text}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "cuda"))]
+    fn without_the_feature_auto_is_the_processor_and_a_gpu_is_refused() {
+        assert!(DeviceChoice::Auto.open().unwrap().device.is_cpu());
+        let error = DeviceChoice::Cuda(1).open().unwrap_err();
+        assert!(error.contains("cuda:1") && error.contains("--features cuda"), "{error}");
+    }
+}
