@@ -7,9 +7,9 @@ use hemf_eval::{Averaging, Views};
 use hemf_train::{ConfigError, DeviceChoice, Layer, Split};
 
 use crate::commands::{
-    audit::Audit, compare::Compare, config::Config, cv::Cv, diff::Diff, eval::Eval, export::Export, import::Import,
-    info::Info, parity::Parity, plot::Plot, predict::Predict, prepare::Prepare, preview::Preview, reproduce::Reproduce,
-    runs::Runs, train::Train, verify::Verify, watch::Watch,
+    audit::Audit, compare::Compare, config::Config, cv::Cv, diff::Diff, doctor::Doctor, eval::Eval, export::Export,
+    import::Import, info::Info, parity::Parity, plot::Plot, predict::Predict, prepare::Prepare, preview::Preview,
+    reproduce::Reproduce, runs::Runs, train::Train, verify::Verify, watch::Watch,
 };
 
 /// HEMF: a neural network that sorts medical images into classes.
@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Info(Info),
     /// Compare every block and network with numbers of the published code, and print the errors
     Parity(Parity),
+    /// Tell what this machine has to compute with, and check every operation on it (on the device of --device)
+    Doctor(Doctor),
 }
 
 impl Command {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use hemf_data::Raster;
 use hemf_metrics::softmax;
 use hemf_model::{Branch, Mode};
@@ -144,7 +144,7 @@ pub fn grad_cam_of_last(network: &Network, picture: &Raster, class: usize) -> Re
 /// A network without stages, or an operation on tensors that fails.
 pub fn spots(network: &Network) -> Result<Vec<Spot>, Error> {
     let settings = network.preprocessing();
-    let blank = Tensor::zeros((1, settings.channels, settings.size, settings.size), DType::F32, &Device::Cpu)?;
+    let blank = Tensor::zeros((1, settings.channels, settings.size, settings.size), DType::F32, hemf_train::device())?;
     let spots = RefCell::new(Vec::new());
     let note = |branch: Branch, stage: usize, map: Tensor| {
         spots.borrow_mut().push(Spot { branch, stage: stage + 1 });

@@ -75,5 +75,5 @@ pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max};
 pub use rotary::{RotaryTable, rotary};
 pub use scale::scale;
 pub use tape::{Tape, recompute, record};
-pub use threads::leave_threads_to_rayon;
+pub use threads::{leave_threads_to_rayon, threads};
 pub use window_attention::{Windows, window_attention};

@@ -1,5 +1,10 @@
 //! One pool of threads, not two.
 
+/// How many threads the kernels run on.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
 /// Makes candle compute what is left to it (sums of gradients, small element-wise work) on the calling thread; returns
 /// whether that is so now.
 ///

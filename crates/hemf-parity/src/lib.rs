@@ -7,6 +7,8 @@
 //! A value passes when |a - b| <= atol + rtol |b|. The goldens' tolerances are twenty times the distance between the
 //! published code in f32 and in f64.
 //!
+//! [`diagnose`] is the same for a machine: every operation on a device, against the composed form in f64.
+//!
 //! ```no_run
 //! let certificate = hemf_parity::run("goldens".as_ref())?;
 //! println!("{certificate}");
@@ -17,6 +19,7 @@
 mod blocks;
 mod came;
 mod certificate;
+mod doctor;
 mod fill;
 mod full;
 mod goldens;
@@ -24,6 +27,7 @@ mod network;
 mod small;
 
 pub use certificate::{Case, Certificate, Errors, Kinks};
+pub use doctor::{Check, Diagnosis, Fact, diagnose, processor};
 pub use fill::{fill, fill_image};
 pub use goldens::Error;
 

@@ -1,4 +1,4 @@
-//! Times the published HEMF on random images: `speed infer|train BATCH REPEATS`. One JSON line with the median, least and
+//! Times the published HEMF on random images: `speed infer|train BATCH REPEATS [DEVICE]`. One JSON line with the median, least and
 //! most seconds, images per second, and the most memory that the process had in use.
 
 use std::{error::Error, hint::black_box, time::Instant};
@@ -6,7 +6,8 @@ use std::{error::Error, hint::black_box, time::Instant};
 use candle_core::{Device, Tensor};
 use hemf_model::{Classifier, Mode, ModelConfig, ParamStore};
 use hemf_train::{
-    Learner, Loss, Optimizer, OptimizerConfig, Recycling, Schedule, ScheduleConfig, leave_threads_to_rayon,
+    DeviceChoice, Learner, Loss, Optimizer, OptimizerConfig, Recycling, Schedule, ScheduleConfig,
+    leave_threads_to_rayon,
 };
 
 #[global_allocator]
@@ -20,12 +21,17 @@ type Run = Box<dyn FnMut(usize) -> Result<(), Box<dyn Error>>>;
 fn main() -> Result<(), Box<dyn Error>> {
     leave_threads_to_rayon();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mode, batch, repeats] = &arguments[..] else { return Err("expected: infer|train BATCH REPEATS".into()) };
+    let (mode, batch, repeats, device) = match &arguments[..] {
+        [mode, batch, repeats] => (mode, batch, repeats, DeviceChoice::Cpu),
+        [mode, batch, repeats, device] => (mode, batch, repeats, device.parse()?),
+        _ => return Err("expected: infer|train BATCH REPEATS [DEVICE]".into()),
+    };
+    let device = device.open()?.device;
     let (batch, repeats): (usize, usize) = (batch.parse()?, repeats.parse()?);
 
     let config = ModelConfig::preset("hemf").ok_or("no preset hemf")?.with_classes(7);
-    let store = ParamStore::new(1, &Device::Cpu);
-    let images = Tensor::randn(0f32, 1.0, (batch, 3, 224, 224), &Device::Cpu)?;
+    let store = ParamStore::new(1, &device);
+    let images = Tensor::randn(0f32, 1.0, (batch, 3, 224, 224), &device)?;
     let labels = Tensor::from_iter((0..batch as u32).map(|i| i % 7), &Device::Cpu)?;
     let trained = config.build(store.builder())?;
     let mut run: Run = match mode.as_str() {
@@ -33,7 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut model: Box<dyn Classifier> = config.build(store.frozen_builder())?;
             model.pack()?;
             Box::new(move |_| {
-                black_box(model.forward(&images, Mode::Eval)?);
+                // Read, since a GPU may still be at work when the call returns.
+                black_box(model.forward(&images, Mode::Eval)?.to_vec2::<f32>()?);
                 Ok(())
             })
         }

@@ -79,7 +79,11 @@ impl DeviceChoice {
 
 /// A GPU that has added two numbers: a driver may be there, and no card, or no memory on it.
 fn open_cuda(number: usize) -> Result<Device, String> {
-    let one_line = |error: candle_core::Error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    // Further lines are a backtrace.
+    let first_line = |error: candle_core::Error| match error.to_string() {
+        said if said.contains("CUDA_ERROR_NO_DEVICE") => "the driver finds none".to_owned(),
+        said => said.lines().next().unwrap_or_default().to_owned(),
+    };
     // The driver's bindings panic where the library that they were linked with lacks what they ask for.
     let opened = std::panic::catch_unwind(|| {
         let device = Device::new_cuda(number)?;
@@ -90,7 +94,7 @@ fn open_cuda(number: usize) -> Result<Device, String> {
         }
     });
     match opened {
-        Ok(device) => device.map_err(one_line),
+        Ok(device) => device.map_err(first_line),
         Err(_) => Err("the driver's library does not answer".to_owned()),
     }
 }

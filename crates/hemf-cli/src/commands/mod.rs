@@ -5,6 +5,7 @@ pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod cv;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod import;
@@ -60,6 +61,7 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
         Command::Diff(args) => diff::run(args),
         Command::Info(args) => info::run(args),
         Command::Parity(args) => parity::run(args),
+        Command::Doctor(args) => doctor::run(args, cli.device),
     }
 }
 
