@@ -1,5 +1,5 @@
 //! Readers on damaged input: mutates sound files for so many seconds and counts what came of it. A panic or a
-//! hang is a bug.
+//! hang is a bug: the input is then kept in the working folder, by name.
 //!
 //! ```sh
 //! cargo run --release -p hemf-data --features dicom --example fuzz -- image 120 path/to/seeds
@@ -9,6 +9,7 @@
 //! `table` make their own.
 
 use std::error::Error;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -34,11 +35,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             seeds.push(format!("path,class,group,sex\n{}", lines.collect::<String>()).into_bytes());
             seeds.push(b"image,a,b\n1,0,1\n2,1.0,0\n".to_vec());
         }
-        _ => {
+        "image" | "dicom" => {
             for entry in std::fs::read_dir(rest.first().ok_or("name a folder of seeds")?)? {
                 seeds.push(std::fs::read(entry?.path())?);
             }
         }
+        other => return Err(format!("no target {other}: manifest, table, image or dicom").into()),
+    }
+    if seeds.is_empty() {
+        return Err("the folder of seeds is empty".into());
     }
     let file = match target.as_str() {
         "manifest" => manifest,
@@ -52,14 +57,28 @@ fn main() -> Result<(), Box<dyn Error>> {
         mutate(&mut input, &mut draws, &seeds);
         std::fs::write(&file, &input)?;
         let one = Instant::now();
-        match read(target, &file, &data) {
-            Ok(()) => taken += 1,
-            Err(_) => refused += 1,
+        match catch_unwind(|| read(target, &file, &data)) {
+            Ok(Ok(())) => taken += 1,
+            Ok(Err(_)) => refused += 1,
+            Err(_) => return Err(format!("a panic on {}", keep(target, &input)?).into()),
+        }
+        if one.elapsed() > TOO_LONG {
+            return Err(format!("{:.1?} for {}", one.elapsed(), keep(target, &input)?).into());
         }
         slowest = slowest.max(one.elapsed());
     }
     println!("{target}: {} inputs, {taken} taken, {refused} refused, slowest {slowest:.1?}", taken + refused);
     Ok(())
+}
+
+/// Longer than any input of these sizes should take.
+const TOO_LONG: Duration = Duration::from_secs(10);
+
+/// Writes an input that failed, and gives the file's name.
+fn keep(target: &str, input: &[u8]) -> std::io::Result<String> {
+    let name = format!("fuzz-{target}-{}.bin", &blake3::hash(input).to_hex()[..12]);
+    std::fs::write(&name, input)?;
+    Ok(name)
 }
 
 fn read(target: &str, file: &Path, data: &Path) -> Result<(), hemf_data::Error> {

@@ -42,6 +42,7 @@ mod preview;
 mod python;
 pub mod quickstart;
 mod raster;
+mod replace;
 mod resample;
 mod sampling;
 mod scan;

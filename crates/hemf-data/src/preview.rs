@@ -4,7 +4,7 @@ use std::path::Path;
 
 use candle_core::Tensor;
 
-use crate::{Augmentation, Batch, Error, Loader, Manifest, Preprocessing, Split, cache};
+use crate::{Augmentation, Batch, Error, Loader, Manifest, Preprocessing, Split, replace::replace};
 
 /// How much is on a sheet.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +76,7 @@ impl Sheet {
         augmentation: &Augmentation,
     ) -> Result<(), Error> {
         let file = self.draw(manifest, preprocessing, augmentation)?;
-        cache::replace(path, &file).map_err(Error::write(path))
+        replace(path, &file).map_err(Error::write(path))
     }
 }
 

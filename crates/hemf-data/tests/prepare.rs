@@ -78,7 +78,7 @@ fn folders_of_the_wrong_shape_are_refused() {
     tree(&empty, &[("a", 2), ("b", 2)]);
     std::fs::create_dir(empty.join("splits")).unwrap();
     let text = refused(&prepare, &empty);
-    assert!(text.contains("splits") && text.contains("no .jpg, .jpeg or .png"), "{text}");
+    assert!(text.contains("splits") && text.contains("no images in this class folder (.jpg"), "{text}");
     let named = Prepare { classes: Some(vec!["b".into(), "a".into()]), ..Default::default() };
     let made = named.run(&empty).unwrap();
     assert_eq!(made.manifest.classes(), ["a", "b"]);

@@ -112,6 +112,54 @@ fn metadata_gives_groups_and_further_columns() {
 }
 
 #[test]
+fn the_group_may_be_in_either_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    tree(root, &[("a", 4), ("b", 4)]);
+    let images: Vec<String> = ["a", "b"].iter().flat_map(|c| (0..4).map(move |i| format!("{c}_{i:03}"))).collect();
+    let lines = |of: &dyn Fn(usize) -> String| -> String {
+        images.iter().enumerate().map(|(i, image)| format!("{image},{}\n", of(i))).collect()
+    };
+    let class = |i: usize| images[i][..1].to_string();
+    let person = |i: usize| format!("p{}", i % 4 / 2);
+    let plain = text(root, "plain.csv", &format!("image,class\n{}", lines(&class)));
+    let owned =
+        text(root, "owned.csv", &format!("image,class,who\n{}", lines(&|i| format!("{},{}", class(i), person(i)))));
+    let ages = text(root, "ages.csv", &format!("image,age\n{}", lines(&|i| format!("{i}"))));
+    let people = text(root, "people.csv", &format!("image,who\n{}", lines(&person)));
+    let rule = Rule::GroupStratified { train: 0.5, validation: 0.0, test: 0.5 };
+    let prepare = |labels: &Path, metadata: &Path, group: &str| Prepare {
+        rule: rule.clone(),
+        labels: Some(labels.into()),
+        metadata: Some(metadata.into()),
+        group: Some(group.into()),
+        ..Default::default()
+    };
+    for prepare in [prepare(&plain, &people, "who"), prepare(&owned, &ages, "who")] {
+        let made = run(&prepare, root).0;
+        assert_eq!(made.rows()[3].group.as_deref(), Some("p1"));
+    }
+    let neither = refused(&prepare(&owned, &people, "patient"), root);
+    assert!(neither.contains("no column patient; there are image, class, who, image, who"), "{neither}");
+    let bare = Prepare { group: Some("who".into()), ..Default::default() };
+    assert!(refused(&bare, root).contains("no table"));
+}
+
+#[test]
+fn nothing_left_to_skip_to_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    for i in 0..6 {
+        text(root, &format!("{}/{i}.png", ["a", "b"][i % 2]), "no picture");
+    }
+    let table: String = (0..6).map(|i| format!("{i},p{i}\n")).collect();
+    let metadata = text(root, "people.csv", &format!("image,patient\n{table}"));
+    let rule = Rule::GroupStratified { train: 0.6, validation: 0.2, test: 0.2 };
+    let skip = Prepare { rule, metadata: Some(metadata), unreadable: Unreadable::Skip, ..Default::default() };
+    assert!(refused(&skip, root).contains("class a has no training images"));
+}
+
+#[test]
 fn lists_of_names() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
@@ -175,11 +223,12 @@ fn trees_for_other_programs() {
         assert!(again.rows().iter().map(keep).eq(laid.rows().iter().map(keep)));
         assert!(made.lay_out(&target, placing).unwrap_err().to_string().contains("not empty"));
     }
-    // A move that fails half way leaves everything where it was.
+    // A move that fails half way leaves everything where it was, and no folder.
     let missing = root.join(&made.rows()[9].path);
     let content = std::fs::read(&missing).unwrap();
     std::fs::remove_file(&missing).unwrap();
     assert!(made.lay_out(&dir.path().join("half"), Placing::Move).is_err());
+    assert!(!dir.path().join("half").exists());
     std::fs::write(&missing, content).unwrap();
     made.verify(Check::Full).unwrap();
     let laid = made.lay_out(&dir.path().join("moved"), Placing::Move).unwrap();

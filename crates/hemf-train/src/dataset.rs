@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hemf_data::{Check, Manifest, Sample, Split};
+use hemf_data::{Check, Manifest, Prepare, Sample, Split};
 
 use crate::{DataConfig, Error, Event, Observer, config::ConfigError};
 
@@ -45,7 +45,7 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
     let manifest = &list_in(path);
     if !manifest.is_dir() {
         let (read, changes) = if data.allow_changed {
-            Manifest::read_changed(manifest)?
+            Manifest::read_changed(manifest, &data.preprocessing.reading)?
         } else {
             let read = Manifest::read(manifest)?;
             read.verify(Check::Cached)?;
@@ -58,7 +58,8 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
         observer.event(&Event::Note(&note));
         return Ok(Dataset { manifest: read, prepared_now: false, changed: !changes.is_empty() });
     }
-    let prepared = data.prepare.run(path)?;
+    let prepare = Prepare { reading: data.preprocessing.reading.clone(), ..data.prepare.clone() };
+    let prepared = prepare.run(path)?;
     for notice in &prepared.notices {
         observer.event(&Event::Note(notice));
     }

@@ -86,7 +86,7 @@ pub use world::World;
 
 // What the commands pass on or show, so that they need no other crate of the project.
 pub use hemf_data::audit::{Audit, Severity};
-pub use hemf_data::{Manifest, Placing, Prepare, Prepared, Rule, Split, Unreadable};
+pub use hemf_data::{Manifest, Placing, Prepare, Prepared, Reading, Rule, Split, Unreadable};
 pub use hemf_metrics::{Predictions, Report, write_report};
 
 /// This program's name and version, as stored in checkpoints.

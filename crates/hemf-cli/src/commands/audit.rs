@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use hemf_train::Severity;
 
-use super::print;
+use super::{print, reading::Reading};
 use crate::exit::{Exit, Failure};
 
 #[derive(Debug, Args)]
@@ -17,13 +17,16 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
+    #[command(flatten)]
+    reading: Reading,
+
     /// Print the report as JSON, with every file that is concerned
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: Audit) -> Result<Exit, Failure> {
-    let audit = hemf_train::Audit::run(&args.path)?;
+    let audit = hemf_train::Audit::run(&args.path, &args.reading.settings())?;
     if let Some(file) = &args.html {
         std::fs::write(file, audit.to_html())
             .map_err(|source| hemf_train::Error::Write { path: file.clone(), source })?;

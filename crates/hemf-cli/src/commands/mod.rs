@@ -15,6 +15,7 @@ pub(crate) mod plot;
 pub(crate) mod predict;
 pub(crate) mod prepare;
 pub(crate) mod preview;
+mod reading;
 pub(crate) mod reproduce;
 pub(crate) mod runs;
 pub(crate) mod train;

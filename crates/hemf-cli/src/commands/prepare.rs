@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use hemf_train::{Manifest, Placing, Rule, Split, Unreadable};
 use serde_json::json;
 
-use super::print;
+use super::{print, reading::Reading};
 use crate::exit::{Exit, Failure};
 
 #[derive(Debug, Args)]
@@ -70,6 +70,9 @@ pub(crate) struct Prepare {
     /// Leave out images that cannot be read, and list them, instead of refusing
     #[arg(long)]
     skip_unreadable: bool,
+
+    #[command(flatten)]
+    reading: Reading,
 
     /// Also lay the images out in this new folder: training_set/CLASS/, validation_set/CLASS/, test_set/CLASS/
     #[arg(long, value_name = "DIR")]
@@ -159,6 +162,7 @@ impl Prepare {
             metadata: self.metadata.clone(),
             group: self.group.clone(),
             unreadable: if self.skip_unreadable { Unreadable::Skip } else { Unreadable::Refuse },
+            reading: self.reading.settings(),
         })
     }
 

@@ -19,7 +19,6 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
     let same_file = sets(files);
     let same_picture = sets(pictures);
     let differ = |set: &[&Facts], of: &dyn Fn(&Facts) -> String| set.iter().any(|facts| of(facts) != of(set[0]));
-    let class = |facts: &Facts| facts.class_name().to_string();
     let split = |facts: &Facts| facts.split_name().to_string();
     let file = |facts: &Facts| format!("{:?}", facts.file.as_ref().map(|(_, hash)| *hash.as_bytes()));
 
@@ -39,7 +38,7 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
     add(
         Severity::Error,
         "conflicting-labels",
-        same_picture.iter().filter(|set| differ(set, &class)).collect(),
+        same_picture.iter().filter(|set| several_classes(set)).collect(),
         "pictures are there under more than one class: at most one can be right",
     );
     add(
@@ -61,6 +60,12 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
         "pictures have the same pixels in files that differ (another format, other data about them)",
     );
     findings
+}
+
+/// Whether pictures have different labels; those without one (beside the class folders) contradict nobody.
+fn several_classes(set: &[&Facts]) -> bool {
+    let mut classes = set.iter().filter_map(|facts| facts.item.class.as_ref());
+    classes.next().is_some_and(|first| classes.any(|other| other != first))
 }
 
 /// What is there more than once, in the order of the first of each.

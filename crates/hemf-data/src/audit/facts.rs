@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::likeness::Likeness;
-use crate::decode::{Format, decode_bytes, read};
+use crate::decode::{Format, examine, read};
 use crate::{Error, Reading, Split};
 
 /// An image to look at, and what is said about it.
@@ -39,23 +39,22 @@ pub(super) struct Seen {
 }
 
 impl Facts {
-    pub(super) fn of(root: &Path, item: Item) -> Self {
+    pub(super) fn of(root: &Path, item: Item, reading: &Reading) -> Self {
         let path = root.join(&item.path);
         let content = match read(&path) {
             Ok(content) => content,
             Err(error) => return Self { item, file: None, seen: Err(reason(error)) },
         };
         let file = Some((content.len() as u64, blake3::hash(&content)));
-        let seen = decode_bytes(&path, &content, &Reading::default()).map_err(reason).map(|picture| {
-            let raster = picture.raster;
+        let seen = examine(&path, &content, reading).map_err(reason).map(|(raster, about)| {
             let mut hasher = blake3::Hasher::new();
             hasher.update(&(raster.width() as u64).to_le_bytes());
             hasher.update(raster.pixels());
             Seen {
-                format: picture.format,
-                mode: picture.mode,
-                transparent: picture.transparent,
-                turned: picture.turned,
+                format: about.format,
+                mode: about.mode,
+                transparent: about.transparent,
+                turned: about.turned && !reading.exif_orientation,
                 width: raster.width(),
                 height: raster.height(),
                 pixels: hasher.finalize(),

@@ -47,7 +47,7 @@ pub(super) fn report(audit: &Audit) -> String {
         table(&mut page, &values, &association.counts);
     }
     if !audit.near_duplicates.is_empty() {
-        page += "<h2>Near duplicates, likest first</h2>";
+        page += "<h2>Near duplicates: across splits, of two classes, others; the likest first in each</h2>";
         let shown = &audit.near_duplicates[..audit.near_duplicates.len().min(PAIRS)];
         let pairs: Vec<String> = shown.par_iter().map(|shown| pair(audit, shown)).collect();
         page += &pairs.concat();
@@ -83,7 +83,7 @@ fn section(page: &mut String, audit: &Audit, finding: &Finding) {
 }
 
 fn figure(audit: &Audit, path: &str, what: &str) -> String {
-    let picture = thumbnail::data_url(&audit.folder.join(path))
+    let picture = thumbnail::data_url(&audit.folder.join(path), &audit.reading)
         .map(|url| format!("<img alt=\"\" src=\"{url}\"><br>"))
         .unwrap_or_default();
     format!("<figure>{picture}{} {}</figure>", escaped(path), escaped(what))

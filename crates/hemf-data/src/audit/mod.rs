@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::scan::{class_folders_or_any, split_folders};
-use crate::{Error, Manifest, Split};
+use crate::{Error, Manifest, Reading, Split};
 pub use association::Association;
 pub use balance::Balance;
 use facts::{Facts, Item};
@@ -91,8 +91,11 @@ pub struct Audit {
     pub balance: Balance,
     /// How closely the class goes with properties that should not matter.
     pub associations: Vec<Association>,
-    /// Pairs that look nearly alike, the likest first, at most [`Audit::PAIRS`].
+    /// Pairs that look nearly alike, at most [`Audit::PAIRS`]: those across splits first, then those of two classes,
+    /// then others; the likest first in each.
     pub near_duplicates: Vec<Pair>,
+    /// How the files were read.
+    pub reading: Reading,
 }
 
 impl Audit {
@@ -104,18 +107,19 @@ impl Audit {
     ///
     /// # Errors
     /// No such folder, a manifest that cannot be understood, or nothing to look at. An image that cannot
-    /// be read is a finding, not an error.
-    pub fn run(path: &Path) -> Result<Self, Error> {
+    /// be read, or a folder below, is a finding, not an error.
+    pub fn run(path: &Path, reading: &Reading) -> Result<Self, Error> {
         let inside = path.join("manifest.csv");
         let file: &Path = if inside.is_file() { &inside } else { path };
-        if file.is_dir() { Self::of_folder(file) } else { Self::of_manifest(file) }
+        if file.is_dir() { Self::of_folder(file, reading) } else { Self::of_manifest(file, reading) }
     }
 
     /// Looks at the images of a manifest.
     ///
     /// # Errors
     /// A manifest that cannot be understood.
-    pub fn of_manifest(path: &Path) -> Result<Self, Error> {
+    pub fn of_manifest(path: &Path, reading: &Reading) -> Result<Self, Error> {
+        reading.validate()?;
         let (manifest, changes) = Manifest::read_unsealed(path)?;
         let items = manifest.rows().iter().map(|row| Item {
             path: row.path.clone(),
@@ -128,22 +132,24 @@ impl Audit {
             Finding::new(Severity::Error, "manifest-changed", format!("{}: {what}", path.display()), Vec::new())
         };
         let found = changes.into_iter().map(changed).collect();
-        Ok(Self::of_items(manifest.root(), Some(manifest.rule().to_string()), items.collect(), found))
+        Ok(Self::of_items(manifest.root(), Some(manifest.rule().to_string()), items.collect(), found, reading))
     }
 
     /// Looks at all images below a folder.
     ///
     /// # Errors
     /// No such folder, or no images in it.
-    pub fn of_folder(root: &Path) -> Result<Self, Error> {
+    pub fn of_folder(root: &Path, reading: &Reading) -> Result<Self, Error> {
+        reading.validate()?;
         let mut items = Vec::new();
-        let mut notices = Vec::new();
+        let (mut notices, mut closed) = (Vec::new(), Vec::new());
         let parts: Vec<(Option<Split>, String)> = match split_folders(root)? {
             Some(splits) => splits.into_iter().map(|(split, name)| (Some(split), format!("{name}/"))).collect(),
             None => vec![(None, String::new())],
         };
         for (split, prefix) in parts {
-            let scan = class_folders_or_any(&root.join(&prefix))?;
+            let (scan, problems) = class_folders_or_any(&root.join(&prefix))?;
+            closed.extend(problems.into_iter().map(|(path, what)| Concerned { path: format!("{prefix}{path}"), what }));
             notices.extend(scan.notices);
             for class in scan.classes {
                 let named = Some(class.name).filter(|name| !name.is_empty());
@@ -156,16 +162,27 @@ impl Audit {
                 }));
             }
         }
-        if items.is_empty() {
+        if items.is_empty() && closed.is_empty() {
             return Err(Error::folder(root, "no images in it"));
         }
-        let found = notices.into_iter().map(|n| Finding::new(Severity::Note, "left-out", n, Vec::new())).collect();
-        Ok(Self::of_items(root, None, items, found))
+        let left = notices.into_iter().map(|n| Finding::new(Severity::Note, "left-out", n, Vec::new()));
+        let mut found: Vec<Finding> = left.collect();
+        if !closed.is_empty() {
+            let message = format!("{} folders or names cannot be read: what is there was not looked at", closed.len());
+            found.push(Finding::new(Severity::Error, "unreadable-folder", message, closed));
+        }
+        Ok(Self::of_items(root, None, items, found, reading))
     }
 
-    fn of_items(root: &Path, rule: Option<String>, items: Vec<Item>, mut findings: Vec<Finding>) -> Self {
+    fn of_items(
+        root: &Path,
+        rule: Option<String>,
+        items: Vec<Item>,
+        mut findings: Vec<Finding>,
+        reading: &Reading,
+    ) -> Self {
         let images = items.len();
-        let all: Vec<Facts> = items.into_par_iter().map(|item| Facts::of(root, item)).collect();
+        let all: Vec<Facts> = items.into_par_iter().map(|item| Facts::of(root, item, reading)).collect();
         findings.extend(files::check(&all));
         findings.extend(duplicates::check(&all));
         findings.extend(leaks::check(&all));
@@ -177,7 +194,8 @@ impl Audit {
         findings.extend(telling);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity)); // stable: checks keep their order
         let readable = all.iter().filter(|facts| facts.seen.is_ok()).count();
-        Self { folder: root.to_path_buf(), rule, images, readable, findings, balance, associations, near_duplicates }
+        let (folder, reading) = (root.to_path_buf(), reading.clone());
+        Self { folder, rule, images, readable, findings, balance, associations, near_duplicates, reading }
     }
 
     /// The worst of the findings.

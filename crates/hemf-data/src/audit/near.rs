@@ -32,7 +32,14 @@ const DISTANCE: u32 = 24;
 /// above 0.9.
 const CORRELATION: f64 = 0.99;
 
-/// The likest `most` pairs, and findings about all. Exact duplicates are told elsewhere.
+/// What matters most comes first, and is never cut off by what does not: pairs across splits, then those of two
+/// classes, then others; the likest first in each.
+fn rank(pair: &Pair) -> (u8, f64) {
+    let lesser = if pair.crosses_splits { 0 } else { 2 - u8::from(pair.other_class) };
+    (lesser, pair.correlation)
+}
+
+/// The `most` pairs that matter most, and findings about all. Exact duplicates are told elsewhere.
 pub(super) fn check(all: &[Facts], most: usize) -> (Vec<Pair>, Vec<Finding>) {
     let seen: Vec<(&Facts, &Seen)> = all
         .iter()
@@ -41,55 +48,50 @@ pub(super) fn check(all: &[Facts], most: usize) -> (Vec<Pair>, Vec<Finding>) {
         .collect();
     // Each picture keeps its own list short, so that a thousand pictures of one scene do not fill memory.
     const EACH: usize = 32;
-    let mut pairs: Vec<(f64, u32, usize, usize)> = (0..seen.len())
+    let lists: Vec<(Vec<Pair>, bool)> = (0..seen.len())
         .into_par_iter()
-        .flat_map_iter(|i| {
-            let one = &seen[i].1.likeness;
-            let mut found: Vec<_> = (i + 1..seen.len())
-                .filter_map(|j| {
-                    let other = &seen[j].1.likeness;
-                    let distance = one.distance(other);
-                    if distance > DISTANCE || seen[i].1.pixels == seen[j].1.pixels {
-                        return None;
-                    }
-                    let correlation = one.correlation(other);
-                    (correlation >= CORRELATION).then_some((correlation, distance, i, j))
-                })
-                .collect();
-            found.sort_by(likest_first);
+        .map(|i| {
+            let mut found: Vec<Pair> = (i + 1..seen.len()).filter_map(|j| pair(seen[i], seen[j])).collect();
+            found.sort_by(by_rank);
+            let cut = found.len() > EACH;
             found.truncate(EACH);
-            found
+            (found, cut)
         })
         .collect();
-    pairs.sort_by(likest_first);
-    let pairs: Vec<Pair> = pairs
-        .into_iter()
-        .map(|(correlation, distance, i, j)| {
-            let (a, b) = (&seen[i].0.item, &seen[j].0.item);
-            Pair {
-                first: a.path.clone(),
-                second: b.path.clone(),
-                correlation,
-                distance,
-                crosses_splits: a.split != b.split,
-                other_class: a.class != b.class,
-                same_group: a.group.is_some() && a.group == b.group,
-            }
-        })
-        .collect();
-    let findings = findings(&pairs);
-    let mut pairs = pairs;
-    // What crosses splits matters most, and is never cut off by what does not.
-    pairs.sort_by_key(|pair| !pair.crosses_splits);
+    let cut = lists.iter().any(|(_, cut)| *cut);
+    let mut pairs: Vec<Pair> = lists.into_iter().flat_map(|(found, _)| found).collect();
+    pairs.sort_by(by_rank); // stable: equals stay in the order of the list
+    let findings = findings(&pairs, cut);
     pairs.truncate(most);
     (pairs, findings)
 }
 
-fn likest_first(a: &(f64, u32, usize, usize), b: &(f64, u32, usize, usize)) -> std::cmp::Ordering {
-    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then((a.2, a.3).cmp(&(b.2, b.3)))
+/// Both pictures, if they are nearly alike, but not the same.
+fn pair((first, one): (&Facts, &Seen), (second, other): (&Facts, &Seen)) -> Option<Pair> {
+    let distance = one.likeness.distance(&other.likeness);
+    if distance > DISTANCE || one.pixels == other.pixels {
+        return None;
+    }
+    let correlation = one.likeness.correlation(&other.likeness);
+    let (a, b) = (&first.item, &second.item);
+    (correlation >= CORRELATION).then(|| Pair {
+        first: a.path.clone(),
+        second: b.path.clone(),
+        correlation,
+        distance,
+        crosses_splits: a.split != b.split,
+        other_class: a.class.is_some() && b.class.is_some() && a.class != b.class,
+        same_group: a.group.is_some() && a.group == b.group,
+    })
 }
 
-fn findings(pairs: &[Pair]) -> Vec<Finding> {
+fn by_rank(a: &Pair, b: &Pair) -> std::cmp::Ordering {
+    let ((a_lesser, a_like), (b_lesser, b_like)) = (rank(a), rank(b));
+    a_lesser.cmp(&b_lesser).then(b_like.total_cmp(&a_like)).then(a.distance.cmp(&b.distance))
+}
+
+/// `cut`: some pictures have more pairs than are known here.
+fn findings(pairs: &[Pair], cut: bool) -> Vec<Finding> {
     let list = |chosen: &dyn Fn(&Pair) -> bool| -> Vec<Concerned> {
         let chosen = pairs.iter().filter(|pair| chosen(pair));
         let concerned = chosen.map(|pair| Concerned {
@@ -101,7 +103,8 @@ fn findings(pairs: &[Pair]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |severity, kind, images: Vec<Concerned>, message: &str| {
         if !images.is_empty() {
-            findings.push(Finding::new(severity, kind, format!("{} pairs {message}", images.len()), images));
+            let least = if cut { "at least " } else { "" };
+            findings.push(Finding::new(severity, kind, format!("{least}{} pairs {message}", images.len()), images));
         }
     };
     add(

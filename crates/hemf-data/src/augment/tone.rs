@@ -6,7 +6,8 @@ use crate::Raster;
 /// Every value through a function of it alone.
 pub(super) fn map(picture: Raster, of: impl Fn(u8) -> u8) -> Raster {
     let table: [u8; 256] = std::array::from_fn(|value| of(value as u8));
-    by_channel(picture, |_| table)
+    let pixels = picture.pixels().iter().map(|&value| table[usize::from(value)]).collect();
+    Raster::new(picture.width(), picture.height(), picture.channels(), pixels)
 }
 
 /// Each channel through a table that may depend on its histogram.

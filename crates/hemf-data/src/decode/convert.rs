@@ -60,6 +60,11 @@ pub(super) fn png_mode(bytes: &[u8]) -> Option<String> {
     Some(if depth == 8 || kind == 3 { name.to_string() } else { format!("{name};{depth}") })
 }
 
+/// Whether a PNG file has 16-bit grey and an alpha channel of its own.
+pub(super) fn png_is_grey_alpha_16(bytes: &[u8]) -> bool {
+    bytes.get(24..26) == Some(&[16, 4])
+}
+
 /// Whether some pixel is not opaque.
 pub(super) fn is_transparent(picture: &DynamicImage) -> bool {
     match picture {

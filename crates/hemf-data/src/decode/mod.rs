@@ -26,9 +26,8 @@ pub const MAX_PIXELS: u64 = 89_478_485;
 /// The largest file taken, in bytes.
 pub const MAX_BYTES: u64 = 512 << 20;
 
-/// A decoded file, and what it was.
-pub(crate) struct Picture {
-    pub(crate) raster: Raster,
+/// What an audit wants to know of a file beside its pixels.
+pub(crate) struct About {
     pub(crate) format: Format,
     /// The kind of pixels, in Pillow's words: `RGB`, `RGBA`, `L`, `LA`, `P`, `CMYK`, with the bits
     /// where they are not 8.
@@ -59,6 +58,11 @@ impl Format {
         (Self::WebP, "WebP", &["webp"]),
         (Self::Dicom, "DICOM", &["dcm", "dicom", "ima", ""]),
     ];
+
+    /// Extensions of image files. Files without one are not taken for images, though DICOM files may have none.
+    pub(crate) fn extensions_of_all() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().flat_map(|(_, _, extensions)| extensions.iter().copied()).filter(|name| !name.is_empty())
+    }
 
     pub(crate) fn name(self) -> &'static str {
         Self::ALL[self as usize].1
@@ -110,58 +114,84 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// Decodes what was read from `path`, which is only named in errors.
-pub(crate) fn decode_bytes(path: &Path, bytes: &[u8], reading: &Reading) -> Result<Picture, Error> {
-    let fail = |reason: String| Error::image(path, reason);
-    if bytes.is_empty() {
-        return Err(fail("the file is empty".into()));
-    }
-    let format = Format::of(bytes).map_err(fail)?;
-    let (format, mode) = match format {
-        Format::Dicom => return dicom_picture(path, bytes, reading),
-        Format::Jpeg => {
-            let scan = jpeg::scan(bytes);
-            if !scan.complete {
-                return Err(fail("cut off: the JPEG data has no end marker".into()));
-            }
-            (ImageFormat::Jpeg, scan.components.map(|n| jpeg::mode(n).to_string()))
-        }
-        Format::Png => (ImageFormat::Png, convert::png_mode(bytes)),
-        Format::Tiff => (ImageFormat::Tiff, None),
-        Format::Bmp => (ImageFormat::Bmp, None),
-        Format::WebP => (ImageFormat::WebP, None),
+pub(crate) fn decode_bytes(path: &Path, bytes: &[u8], reading: &Reading) -> Result<Raster, Error> {
+    decoded(bytes, reading, |_, _, _, _| ()).map(|(raster, ())| raster).map_err(|reason| Error::image(path, reason))
+}
+
+/// Likewise, and tells what the file was.
+pub(crate) fn examine(path: &Path, bytes: &[u8], reading: &Reading) -> Result<(Raster, About), Error> {
+    let about = |format: Format, mode: Option<String>, picture: &DynamicImage, turned| About {
+        format,
+        mode: mode.or_else(|| mode_in_header(format, bytes)).unwrap_or_else(|| convert::mode(picture).to_string()),
+        transparent: convert::is_transparent(picture),
+        turned,
     };
-    let damaged = |error: image::ImageError| fail(error.to_string());
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    decoded(bytes, reading, about).map_err(|reason| Error::image(path, reason))
+}
+
+/// The picture, and what `about` makes of format, mode if the decoder tells it, pixels as stored, and whether EXIF
+/// says that it is to be turned.
+fn decoded<T>(
+    bytes: &[u8],
+    reading: &Reading,
+    about: impl FnOnce(Format, Option<String>, &DynamicImage, bool) -> T,
+) -> Result<(Raster, T), String> {
+    if bytes.is_empty() {
+        return Err("the file is empty".into());
+    }
+    let format = Format::of(bytes)?;
+    let decoder = match format {
+        Format::Dicom => {
+            let (picture, mode) = dicom_picture(bytes, reading)?;
+            let about = about(format, mode, &picture, false);
+            return Ok((convert::to_rgb(picture, false)?, about));
+        }
+        Format::Jpeg if !jpeg::scan(bytes).complete => return Err("cut off: the JPEG data has no end marker".into()),
+        Format::Jpeg => ImageFormat::Jpeg,
+        Format::Png => ImageFormat::Png,
+        Format::Tiff => ImageFormat::Tiff,
+        Format::Bmp => ImageFormat::Bmp,
+        Format::WebP => ImageFormat::WebP,
+    };
+    let damaged = |error: image::ImageError| error.to_string();
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), decoder);
     let mut limits = Limits::no_limits();
     // 8 bytes a pixel for 16-bit RGBA, and as much again for the decoder.
     limits.max_alloc = Some(16 * MAX_PIXELS);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(damaged)?;
-    check_size(path, decoder.dimensions())?;
+    let (width, height) = decoder.dimensions();
+    if let Some(problem) = size_problem(width, height) {
+        return Err(problem);
+    }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    let about = about(format, None, &picture, orientation != Orientation::NoTransforms);
     if reading.exif_orientation {
         picture.apply_orientation(orientation);
     }
-    let mode = mode.unwrap_or_else(|| convert::mode(&picture).to_string());
-    let transparent = convert::is_transparent(&picture);
-    let raster = convert::to_rgb(picture, mode == "LA;16").map_err(fail)?;
-    let format = Format::of(bytes).map_err(fail)?;
-    Ok(Picture { raster, format, mode, transparent, turned: orientation != Orientation::NoTransforms })
+    let grey_alpha_16 = format == Format::Png && convert::png_is_grey_alpha_16(bytes);
+    Ok((convert::to_rgb(picture, grey_alpha_16)?, about))
 }
 
+/// The mode by the headers of formats whose decoders do not tell it.
+fn mode_in_header(format: Format, bytes: &[u8]) -> Option<String> {
+    match format {
+        Format::Jpeg => jpeg::scan(bytes).frame.map(|frame| jpeg::mode(frame.components).to_string()),
+        Format::Png => convert::png_mode(bytes),
+        _ => None,
+    }
+}
+
+/// The picture as shown, and its photometric interpretation.
 #[cfg(feature = "dicom")]
-fn dicom_picture(path: &Path, bytes: &[u8], reading: &Reading) -> Result<Picture, Error> {
-    dicom::decode(bytes, reading).map_err(|reason| Error::image(path, reason))
+fn dicom_picture(bytes: &[u8], reading: &Reading) -> Result<(DynamicImage, Option<String>), String> {
+    dicom::decode(bytes, reading)
 }
 
 #[cfg(not(feature = "dicom"))]
-fn dicom_picture(path: &Path, _: &[u8], _: &Reading) -> Result<Picture, Error> {
-    Err(Error::image(path, "DICOM: this program was built without it; build with `--features dicom`"))
-}
-
-fn check_size(path: &Path, (width, height): (u32, u32)) -> Result<(), Error> {
-    size_problem(width, height).map_or(Ok(()), |reason| Err(Error::image(path, reason)))
+fn dicom_picture(_: &[u8], _: &Reading) -> Result<(DynamicImage, Option<String>), String> {
+    Err("DICOM: this program was built without it; build with `--features dicom`".into())
 }
 
 /// Why a picture of this size is not taken.

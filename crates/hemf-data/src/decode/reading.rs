@@ -28,7 +28,7 @@ impl Reading {
     /// # Errors
     /// Names the file: not readable, empty, of another format, cut off, damaged or too large.
     pub fn decode(&self, path: &Path) -> Result<Raster, Error> {
-        Ok(decode_bytes(path, &read(path)?, self)?.raster)
+        decode_bytes(path, &read(path)?, self)
     }
 
     /// # Errors

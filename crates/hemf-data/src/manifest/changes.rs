@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::{Check, Manifest};
-use crate::{Error, prepare::inspect};
+use crate::{Error, Reading, prepare::inspect};
 
 impl Manifest {
     /// Reads a manifest and takes rows and files as they are now: what was changed is told, a line
@@ -13,7 +13,7 @@ impl Manifest {
     ///
     /// # Errors
     /// Not a manifest, a line that cannot be understood, or no image that can be read.
-    pub fn read_changed(path: &Path) -> Result<(Self, Vec<String>), Error> {
+    pub fn read_changed(path: &Path, reading: &Reading) -> Result<(Self, Vec<String>), Error> {
         let (manifest, changes) = Self::read_unsealed(path)?;
         let mut notices: Vec<String> =
             changes.into_iter().map(|what| format!("{} was changed: {what}", path.display())).collect();
@@ -22,8 +22,10 @@ impl Manifest {
             return Ok((manifest, notices));
         }
         let Self { seed, rule, root, mut rows, .. } = manifest;
-        let now: Vec<_> =
-            problems.into_par_iter().map(|(i, problem)| (i, problem, inspect(&root, rows[i].clone()))).collect();
+        let now: Vec<_> = problems
+            .into_par_iter()
+            .map(|(i, problem)| (i, problem, inspect(&root, rows[i].clone(), reading)))
+            .collect();
         let mut gone = vec![false; rows.len()];
         for (i, problem, found) in now {
             let name = format!("row {} ({}) {problem}", i + 1, rows[i].path);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::row::{COLUMNS, column_problem};
 use super::{Manifest, Row, TITLE};
-use crate::Error;
+use crate::{Error, replace::replace};
 
 impl Manifest {
     /// Reads a manifest and checks its seal. The images themselves are not looked at: [`Self::verify`].
@@ -61,16 +61,7 @@ impl Manifest {
         };
         std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
         let text = self.to_text(&self.source_seen_from(folder)?);
-        let temporary = path.with_extension("csv.partial");
-        let written = std::fs::File::create(&temporary).and_then(|mut file| {
-            std::io::Write::write_all(&mut file, text.as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, path)
-        });
-        written.map_err(|error| {
-            let _ = std::fs::remove_file(&temporary);
-            Error::write(path)(error)
-        })
+        replace(path, text.as_bytes()).map_err(Error::write(path))
     }
 
     /// The image folder as a manifest in `folder` names it: relative when it lies in there.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use crate::cache;
+use crate::{cache, replace::replace};
 
 /// (modification time in ns, size, blake3)
 type Seen = (u128, u64, String);
@@ -76,7 +76,7 @@ impl Hashes {
             }
         }
         if let Ok(table) = writer.into_inner() {
-            let _ = cache::replace(&file, &table);
+            let _ = replace(&file, &table);
         }
     }
 }

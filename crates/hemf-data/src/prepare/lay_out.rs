@@ -25,29 +25,25 @@ impl Manifest {
     /// folder must be empty or not there yet.
     ///
     /// # Errors
-    /// A class that is no folder name, a folder that is not empty, a disk that does not take it. What
-    /// was moved until then is moved back.
+    /// A class that is no folder name, a folder that is not empty, a disk that does not take it. What was laid out until
+    /// then is taken away again, or moved back; the error says so where that fails too.
     pub fn lay_out(&self, target: &Path, placing: Placing) -> Result<Self, Error> {
         if fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Error::folder(target, "is not empty; name a new folder"));
         }
         let rows = self.laid_out_rows(target)?;
-        let mut done: Vec<(PathBuf, PathBuf)> = Vec::new();
+        let mut done = Done { placing, placed: Vec::new(), folders: Vec::new() };
+        let laid = self.place_all(target, rows, &mut done);
+        laid.map_err(|error| done.undo(target, error))
+    }
+
+    fn place_all(&self, target: &Path, mut rows: Vec<Row>, done: &mut Done) -> Result<Self, Error> {
         for (from, to) in self.rows().iter().zip(&rows) {
             let (from, to) = (self.root().join(&from.path), target.join(&to.path));
-            let folder = to.parent().unwrap_or(target);
-            let placed = fs::create_dir_all(folder).and_then(|()| place(&from, &to, placing));
-            if let Err(error) = placed {
-                if placing == Placing::Move {
-                    for (from, to) in done.iter().rev() {
-                        let _ = move_file(to, from); // the error at hand matters more
-                    }
-                }
-                return Err(Error::write(&to)(error));
-            }
-            done.push((from, to));
+            done.make_folder(to.parent().unwrap_or(target)).map_err(Error::write(&to))?;
+            place(&from, &to, done.placing).map_err(Error::write(&to))?;
+            done.placed.push((from, to));
         }
-        let mut rows = rows;
         rows.sort_by(|a, b| a.path.cmp(&b.path));
         let laid = Self::new(target, self.seed(), self.rule(), rows)?;
         laid.write(&target.join("manifest.csv"))?;
@@ -83,6 +79,41 @@ impl Manifest {
     }
 }
 
+/// What was done so far, so that it can be undone.
+struct Done {
+    placing: Placing,
+    /// From where to where.
+    placed: Vec<(PathBuf, PathBuf)>,
+    /// Folders that were not there before, outer ones first.
+    folders: Vec<PathBuf>,
+}
+
+impl Done {
+    fn make_folder(&mut self, folder: &Path) -> io::Result<()> {
+        let mut missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
+        missing.retain(|path| !path.as_os_str().is_empty());
+        fs::create_dir_all(folder)?;
+        self.folders.extend(missing.into_iter().rev().map(Path::to_path_buf));
+        Ok(())
+    }
+
+    /// Takes everything back after `error`, and tells what could not be.
+    fn undo(self, target: &Path, error: Error) -> Error {
+        let moved = self.placing == Placing::Move;
+        let back = |(from, to): &(PathBuf, PathBuf)| if moved { move_file(to, from) } else { fs::remove_file(to) };
+        let stuck = self.placed.iter().rev().filter(|file| back(file).is_err()).count();
+        // Only what is empty goes.
+        self.folders.iter().rev().for_each(|folder| {
+            let _ = fs::remove_dir(folder);
+        });
+        if !moved || stuck == 0 {
+            return error;
+        }
+        let source = io::Error::other(format!("{error}; {stuck} images could not be moved back and lie there"));
+        Error::write(target)(source)
+    }
+}
+
 fn place(from: &Path, to: &Path, placing: Placing) -> io::Result<()> {
     match placing {
         Placing::Copy => fs::copy(from, to).map(|_| ()),
@@ -97,7 +128,10 @@ fn move_file(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
             fs::copy(from, to)?;
-            fs::remove_file(from)
+            // Never in two places, never in none.
+            fs::remove_file(from).inspect_err(|_| {
+                let _ = fs::remove_file(to);
+            })
         }
         result => result,
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::scan::{self, ClassFiles, Metadata, Scan};
 use crate::split::{Place, deviation};
-use crate::{Error, Manifest, Row, Rule, Split};
+use crate::{Error, Manifest, Reading, Row, Rule, Split};
 pub(crate) use inspect::inspect;
 pub use lay_out::Placing;
 
@@ -36,6 +36,9 @@ pub struct Prepare {
     pub group: Option<String>,
     /// What becomes of images that cannot be read.
     pub unreadable: Unreadable,
+    /// How the images are read; in a run's configuration, `data.preprocessing.reading`.
+    #[serde(skip)]
+    pub reading: Reading,
 }
 
 /// What becomes of images that cannot be read.
@@ -59,6 +62,7 @@ impl Default for Prepare {
             metadata: None,
             group: None,
             unreadable: Unreadable::default(),
+            reading: Reading::default(),
         }
     }
 }
@@ -80,6 +84,7 @@ impl Prepare {
     /// cannot be used, all of them listed.
     pub fn run(&self, folder: &Path) -> Result<Prepared, Error> {
         self.rule.validate()?;
+        self.reading.validate()?;
         let mut scan = match self.rule {
             Rule::Folders {} => self.split_folders(folder)?,
             _ => self.scan(folder)?,
@@ -87,10 +92,20 @@ impl Prepare {
         if let Some(table) = &self.metadata {
             Metadata { table, group: self.group.as_deref() }.add_to(&mut scan)?;
         }
+        if let Some(name) = self.group.as_ref().filter(|_| !scan.has_groups) {
+            let there = scan.headers.join(", ");
+            let there = if there.is_empty() {
+                "no table (--labels, --metadata) is named".into()
+            } else {
+                format!("there are {there}")
+            };
+            return Err(Error::Setting { key: "group", reason: format!("no column {name}; {there}") });
+        }
         let mut rows = self.split(folder, &mut scan)?;
         rows.sort_by(|a, b| a.path.cmp(&b.path));
         let mut notices = scan.notices;
-        let rows = inspect::inspect_all(folder, rows, self.unreadable, &mut notices)?;
+        let rows = inspect::inspect_all(folder, rows, self, &mut notices)?;
+        check_classes(folder, &scan.classes, &rows, &mut notices)?;
         if let Some(wanted) = self.rule.group_shares() {
             notices.push(deviation(&rows, wanted));
         }
@@ -179,7 +194,6 @@ impl Prepare {
         }
         let (mut rows, mut unplaced) = (Vec::with_capacity(total), 0);
         for (c, class) in scan.classes.iter().enumerate() {
-            let mut seen = [0; 3];
             for (i, path) in class.files.iter().enumerate() {
                 let detail = scan.details.get(path);
                 let place: Option<Place> = match &places {
@@ -190,7 +204,6 @@ impl Prepare {
                     unplaced += 1;
                     continue;
                 };
-                seen[split as usize] += 1;
                 let values = detail.map(|detail| detail.extra.clone()).unwrap_or_default();
                 let values = values.into_iter().chain(std::iter::repeat(String::new()));
                 rows.push(Row {
@@ -203,11 +216,6 @@ impl Prepare {
                     ..Default::default()
                 });
             }
-            if seen[Split::Train as usize] == 0 {
-                return Err(Error::folder(folder, format!("class {} has no training images", class.name)));
-            }
-            let without = Split::ALL.into_iter().filter(|split| seen[*split as usize] == 0);
-            notices.extend(without.map(|split| format!("class {} has no {split} images", class.name)));
         }
         if unplaced > 0 {
             notices.push(format!("{unplaced} images are in no list or have no split, and are left out"));
@@ -215,6 +223,20 @@ impl Prepare {
         scan.notices.extend(notices);
         Ok(rows)
     }
+}
+
+/// Every class must have training images, once those that cannot be read are gone; a split without some class is told.
+fn check_classes(folder: &Path, classes: &[ClassFiles], rows: &[Row], notices: &mut Vec<String>) -> Result<(), Error> {
+    for ClassFiles { name, .. } in classes {
+        let mut seen = [0; 3];
+        rows.iter().filter(|row| row.class == *name).for_each(|row| seen[row.split as usize] += 1);
+        if seen[Split::Train as usize] == 0 {
+            return Err(Error::folder(folder, format!("class {name} has no training images")));
+        }
+        let without = Split::ALL.into_iter().filter(|split| seen[*split as usize] == 0);
+        notices.extend(without.map(|split| format!("class {name} has no {split} images")));
+    }
+    Ok(())
 }
 
 /// Brings classes to the order of a published split, which must have just these.

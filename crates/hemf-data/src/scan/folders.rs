@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{ClassFiles, Scan, Walk};
-use crate::{Error, Split};
+use crate::{Error, Split, decode::Format};
 
 /// Reads a tree with one folder per class: all folders, or those named.
 pub(crate) fn class_folders(root: &Path, only: Option<&[String]>) -> Result<Scan, Error> {
@@ -32,8 +32,11 @@ pub(crate) fn class_folders(root: &Path, only: Option<&[String]>) -> Result<Scan
     for name in names {
         let files = walk.images_below(&root.join(&name))?;
         if files.is_empty() {
-            let reason = "no .jpg, .jpeg or .png images in this class folder; \
-                          remove it, or name the class folders to use";
+            let kinds: Vec<String> = Format::extensions_of_all().map(|kind| format!(".{kind}")).collect();
+            let kinds = kinds.join(", ");
+            let reason = format!(
+                "no images in this class folder ({kinds}); remove it, or name the class folders to use (--classes)"
+            );
             return Err(Error::folder(&root.join(name), reason));
         }
         classes.push(ClassFiles { name, files });
@@ -48,9 +51,10 @@ pub(crate) fn class_folders(root: &Path, only: Option<&[String]>) -> Result<Scan
 }
 
 /// All images below `root`: those in a folder of it are of the class of that name, those directly in it of
-/// none (an empty name). Folders without images are passed over.
-pub(crate) fn class_folders_or_any(root: &Path) -> Result<Scan, Error> {
-    let mut walk = Walk::new(root)?;
+/// none (an empty name). Folders without images are passed over. Beside it, what could not be read below `root`, and
+/// why.
+pub(crate) fn class_folders_or_any(root: &Path) -> Result<(Scan, Vec<(String, String)>), Error> {
+    let mut walk = Walk::forgiving(root)?;
     let mut classes: Vec<ClassFiles> = Vec::new();
     for path in walk.images_below(root)? {
         let name = path.split_once('/').map_or("", |(class, _)| class);
@@ -59,22 +63,16 @@ pub(crate) fn class_folders_or_any(root: &Path) -> Result<Scan, Error> {
             None => classes.push(ClassFiles { name: name.to_string(), files: vec![path] }),
         }
     }
-    Ok(Scan { classes, notices: walk.notices(root), ..Default::default() })
+    let problems = walk.problems();
+    Ok((Scan { classes, notices: walk.notices(root), ..Default::default() }, problems))
 }
-
-/// Names under which the parts of a split tree are known.
-const SPLIT_FOLDERS: [(Split, &[&str]); 3] = [
-    (Split::Train, &["training_set", "train", "training"]),
-    (Split::Validation, &["validation_set", "validation", "val", "valid"]),
-    (Split::Test, &["test_set", "test", "testing"]),
-];
 
 /// The split folders of `root`, if it is laid out as training and test (or validation) folders.
 pub(crate) fn split_folders(root: &Path) -> Result<Option<Vec<(Split, String)>>, Error> {
-    let (found, _) = Walk::new(root)?.top_level()?;
+    let (found, _) = Walk::forgiving(root)?.top_level()?;
     let mut splits = Vec::new();
-    for (split, names) in SPLIT_FOLDERS {
-        let mut known = found.iter().filter(|name| names.contains(&name.as_str()));
+    for split in Split::ALL {
+        let mut known = found.iter().filter(|name| Split::called(name) == Some(split));
         if let Some(name) = known.next() {
             if let Some(second) = known.next() {
                 let reason = format!("both {name:?} and {second:?}; which is the {split} split?");

@@ -5,9 +5,6 @@ use std::path::{Path, PathBuf};
 use super::{ClassFiles, Names, Scan};
 use crate::{Error, Split};
 
-/// How the names of lists begin.
-const PREFIXES: [(&str, Split); 3] = [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)];
-
 /// A list: its file, its split, and the class it is about, where its name ends in one.
 type List = (PathBuf, Split, String);
 
@@ -17,11 +14,8 @@ fn lists(folder: &Path) -> Result<Vec<List>, Error> {
         let path = entry.map_err(Error::read(folder))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some(stem) = name.strip_suffix(".txt") else { continue };
-        let lower = stem.to_ascii_lowercase();
-        if let Some((prefix, split)) = PREFIXES.iter().find(|(prefix, _)| lower.starts_with(prefix)) {
-            let rest = &stem[prefix.len()..];
-            let rest = rest.strip_prefix("idation").or(rest.strip_prefix("ing")).unwrap_or(rest);
-            lists.push((path.clone(), *split, rest.trim_start_matches(['_', '-', ' ']).to_string()));
+        if let Some((split, rest)) = Split::beginning(stem) {
+            lists.push((path.clone(), split, rest.trim_start_matches(['_', '-', ' ']).to_string()));
         }
     }
     lists.sort();

@@ -24,11 +24,12 @@ impl Metadata<'_> {
     /// Adds what the table says to the images of a scan, and tells what it lacks or has too much.
     ///
     /// # Errors
-    /// No column of image names, no column named as the group, two rows about an image.
+    /// No column of image names, two rows about an image.
     pub(crate) fn add_to(&self, scan: &mut Scan) -> Result<(), Error> {
         let bad = |line: Option<u64>, reason: String| Error::Manifest { path: self.table.into(), line, reason };
         let records = read(self.table)?;
         let columns = Columns::new(&records.header, self.group, &[]).map_err(|reason| bad(Some(1), reason))?;
+        scan.headers.extend(records.header.iter().cloned());
         let names = columns.names(&records.header);
         if let Some(name) = names.iter().find(|name| scan.columns.contains(name)) {
             return Err(bad(Some(1), format!("the table of labels has a column {name} too")));
@@ -62,7 +63,11 @@ impl Metadata<'_> {
             scan.notices.push(format!("{} images have no row in {table}", total - seen.len()));
         }
         match columns.group {
-            Some(group) => scan.notices.push(format!("groups: column {} of {table}", records.header[group])),
+            Some(group) => {
+                scan.has_groups = true;
+                scan.notices.push(format!("groups: column {} of {table}", records.header[group]));
+            }
+            None if scan.has_groups || self.group.is_some() => {}
             None => scan.notices.push(format!("{table} has no column of groups: name one with --group")),
         }
         Ok(())
@@ -77,14 +82,11 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// `used`: columns that have been taken for something else.
+    /// `used`: columns that have been taken for something else. A named group may be in another table.
     pub(super) fn new(header: &[String], group: Option<&str>, used: &[usize]) -> Result<Self, String> {
         let key = column(header, &KEYS).ok_or_else(|| format!("no column of image names ({})", KEYS.join(", ")))?;
         let group = match group {
-            Some(name) => {
-                let there = || format!("no column {name}; there are {}", header.join(", "));
-                Some(column(header, &[name]).ok_or_else(there)?)
-            }
+            Some(name) => column(header, &[name]),
             None => column(header, &GROUPS),
         };
         // A manifest has places of its own for some; what stands under their names is not carried along.

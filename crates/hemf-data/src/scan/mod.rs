@@ -45,6 +45,9 @@ pub(crate) struct Scan {
     pub(crate) classes: Vec<ClassFiles>,
     /// Columns that tables have beyond what the manifest has a place for.
     pub(crate) columns: Vec<String>,
+    /// The columns of all tables, and whether one of them told the groups.
+    pub(crate) headers: Vec<String>,
+    pub(crate) has_groups: bool,
     /// By path; an image of which no table speaks has none.
     pub(crate) details: HashMap<String, Detail>,
     /// What the user should know, a line each.

@@ -22,9 +22,11 @@ pub(crate) fn label_table(root: &Path, table: &Path, group: Option<&str>) -> Res
     let header = &records.header;
     let by_class = metadata::column(header, &["class", "label", "diagnosis", "dx", "target"]);
     let mut found = Found { classes: Vec::new(), seen: HashSet::new(), details: HashMap::new() };
+    let mut has_groups = false;
     let columns = match by_class {
         Some(class) => {
             let columns = Columns::new(header, group, &[class]).map_err(|reason| bad(Some(1), reason))?;
+            has_groups = columns.group.is_some();
             let mut classes: BTreeMap<String, Vec<String>> = BTreeMap::new();
             let split = metadata::column(header, &["split"]);
             for (line, fields) in &records.rows {
@@ -68,7 +70,8 @@ pub(crate) fn label_table(root: &Path, table: &Path, group: Option<&str>) -> Res
     if left > 0 {
         notices.push(format!("{left} images are not in the table and are left out"));
     }
-    Ok(Scan { classes: found.classes, columns, details: found.details, notices })
+    let Found { classes, details, .. } = found;
+    Ok(Scan { classes, columns, headers: records.header, has_groups, details, notices })
 }
 
 /// What the rows so far gave.
@@ -92,11 +95,8 @@ impl Found {
 
 /// Empty: none.
 fn split_named(text: &str) -> Result<Option<Split>, String> {
-    match text.trim().to_ascii_lowercase().as_str() {
+    match text.trim() {
         "" => Ok(None),
-        "train" | "training" => Ok(Some(Split::Train)),
-        "validation" | "val" | "valid" => Ok(Some(Split::Validation)),
-        "test" | "testing" => Ok(Some(Split::Test)),
-        other => Err(format!("split {other:?} is not train, validation or test")),
+        name => Split::called(name).map(Some).ok_or_else(|| format!("split {name:?} is not train, validation or test")),
     }
 }

@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::Error;
-
-/// Extensions of image files, in any case. What a file really is, its content tells.
-const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "tif", "tiff", "bmp", "webp", "dcm"];
+use crate::{Error, decode::Format};
 
 /// A walk over folders that enters each of them once.
 pub(super) struct Walk {
@@ -16,6 +13,8 @@ pub(super) struct Walk {
     /// Files that are no images, by extension.
     others: BTreeMap<String, usize>,
     repeated: usize,
+    /// What below the root could not be read, and why; `None`: such a thing ends the walk.
+    problems: Option<Vec<(String, String)>>,
 }
 
 /// The entries of a folder, sorted: subfolders and files.
@@ -30,7 +29,17 @@ impl Walk {
             return Err(Error::folder(root, "not a folder"));
         }
         let root = root.to_path_buf();
-        Ok(Self { root, entered: HashSet::new(), others: BTreeMap::new(), repeated: 0 })
+        Ok(Self { root, entered: HashSet::new(), others: BTreeMap::new(), repeated: 0, problems: None })
+    }
+
+    /// A walk that goes on past what cannot be read, and keeps a list of it.
+    pub(super) fn forgiving(root: &Path) -> Result<Self, Error> {
+        Ok(Self { problems: Some(Vec::new()), ..Self::new(root)? })
+    }
+
+    /// Paths, relative to the root, that could not be read, and why.
+    pub(super) fn problems(&mut self) -> Vec<(String, String)> {
+        self.problems.take().unwrap_or_default()
     }
 
     /// The folders directly in the root, and how many images lie beside them.
@@ -49,12 +58,18 @@ impl Walk {
     }
 
     fn collect(&mut self, folder: &Path, images: &mut Vec<String>) -> Result<(), Error> {
-        let real = folder.canonicalize().map_err(Error::read(folder))?;
+        let real = match folder.canonicalize() {
+            Ok(real) => real,
+            Err(error) => return self.problem(folder, Error::read(folder)(error)),
+        };
         if !self.entered.insert(real) {
             self.repeated += 1;
             return Ok(());
         }
-        let entries = self.entries(folder)?;
+        let entries = match self.entries(folder) {
+            Ok(entries) => entries,
+            Err(error) => return self.problem(folder, error),
+        };
         for name in entries.files {
             if self.is_image(&name) {
                 images.push(self.relative(&folder.join(name)));
@@ -66,14 +81,32 @@ impl Walk {
         Ok(())
     }
 
+    /// An error, or in a forgiving walk an entry of its list.
+    fn problem(&mut self, path: &Path, error: Error) -> Result<(), Error> {
+        let path = self.relative(path);
+        match &mut self.problems {
+            None => Err(error),
+            Some(problems) => {
+                let reason = match error {
+                    Error::Folder { reason, .. } => reason,
+                    Error::Read { source, .. } => source.to_string(),
+                    other => other.to_string(),
+                };
+                problems.push((path, reason));
+                Ok(())
+            }
+        }
+    }
+
     /// Hidden folders are passed over. A link to nowhere counts as a file, and fails when it is read.
-    fn entries(&self, folder: &Path) -> Result<Entries, Error> {
+    fn entries(&mut self, folder: &Path) -> Result<Entries, Error> {
         let mut entries = Entries { folders: Vec::new(), files: Vec::new() };
         for entry in std::fs::read_dir(folder).map_err(Error::read(folder))? {
             let path = entry.map_err(Error::read(folder))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).map(str::to_string);
             let Some(name) = name else {
-                return Err(Error::folder(&path, "the name is not valid UTF-8; rename it"));
+                self.problem(&path, Error::folder(&path, "the name is not valid UTF-8; rename it"))?;
+                continue;
             };
             if !path.is_dir() {
                 entries.files.push(name);
@@ -86,11 +119,12 @@ impl Walk {
         Ok(entries)
     }
 
-    /// Whether the name is an image's; counts it if not.
+    /// Whether the name is an image's, by its extension in any case; counts it if not. What the file really is, its
+    /// content tells.
     fn is_image(&mut self, name: &str) -> bool {
         let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
         let extension = extension.to_ascii_lowercase();
-        let is_image = EXTENSIONS.contains(&extension.as_str());
+        let is_image = Format::extensions_of_all().any(|known| known == extension);
         if !is_image {
             *self.others.entry(extension).or_default() += 1;
         }

@@ -40,6 +40,30 @@ impl Split {
         }
     }
 
+    /// What the part is called in folders, lists and tables, as they are found.
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Train => &["train", "training", "training_set"],
+            Self::Validation => &["validation", "val", "valid", "validation_set"],
+            Self::Test => &["test", "testing", "test_set"],
+        }
+    }
+
+    /// The part that a folder, list or table calls so, in any case.
+    pub(crate) fn called(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|split| split.names().iter().any(|known| known.eq_ignore_ascii_case(name)))
+    }
+
+    /// The part whose name `text` begins with, in any case, and what follows the longest such name.
+    pub(crate) fn beginning(text: &str) -> Option<(Self, &str)> {
+        let lower = text.to_ascii_lowercase();
+        let all =
+            Self::ALL.into_iter().flat_map(|split| split.names().iter().map(move |name| (split, name.len(), *name)));
+        let (split, length, _) =
+            all.filter(|(_, _, name)| lower.starts_with(name)).max_by_key(|(_, length, _)| *length)?;
+        Some((split, &text[length..]))
+    }
+
     /// The inverse of [`Self::name`].
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|split| split.name() == name)

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hemf_data::{Manifest, Row, Split, audit::Audit};
+use hemf_data::{Manifest, Reading, Row, Split, audit::Audit};
 
 use super::{Order, recipe};
 use crate::{Error, Event, Observer};
@@ -61,7 +61,7 @@ fn fewer(manifest: &Manifest) -> Result<Manifest, Error> {
 
 /// What the reader should know about the images before believing figures from them; all of it is kept in `audit.txt`.
 fn audit(manifest: &Path, folder: &Path, observer: &mut dyn Observer) -> Result<(), Error> {
-    let audit = Audit::of_manifest(manifest)?;
+    let audit = Audit::of_manifest(manifest, &Reading::default())?;
     for finding in &audit.findings {
         observer.event(&Event::Note(&format!("audit: {}: {}", finding.kind, finding.message)));
     }
