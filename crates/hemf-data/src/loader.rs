@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use candle_core::{Device, Tensor};
 
-use crate::{Augmentation, Draws, Error, Preprocessing, Sample, Sampling, Transform};
+use crate::{Augmentation, Draws, Error, PictureCache, Preprocessing, Sample, Sampling, Transform};
 
 /// Images and labels for one step.
 #[derive(Clone, Debug)]
@@ -59,6 +59,7 @@ struct Shared {
     seed: u64,
     drop_last: bool,
     sampling: Sampling,
+    cache: Option<Arc<PictureCache>>,
     /// Width of soft targets.
     classes: usize,
     /// Which share of each batch, of how many.
@@ -108,7 +109,8 @@ impl Loader {
         let workers = if workers == 0 { cores() } else { workers };
         let classes = samples.iter().map(|sample| sample.class + 1).max().unwrap_or(0);
         let sampling = Sampling::default();
-        let shared = Shared { samples, transform, batch, seed, drop_last: false, sampling, classes, share: (0, 1) };
+        let (cache, share) = (None, (0, 1));
+        let shared = Shared { samples, transform, batch, seed, drop_last: false, sampling, cache, classes, share };
         Ok(Self { shared: Arc::new(shared), workers })
     }
 
@@ -126,6 +128,12 @@ impl Loader {
         sampling.validate()?;
         Arc::make_mut(&mut self.shared).sampling = sampling;
         Ok(self)
+    }
+
+    /// Keeps pictures as they are read, and takes them from there. By default every file is decoded each time.
+    pub fn cache(mut self, cache: Option<Arc<PictureCache>>) -> Self {
+        Arc::make_mut(&mut self.shared).cache = cache;
+        self
     }
 
     /// How many classes soft targets are for; at least as many as the samples have, which is the default.
@@ -203,7 +211,11 @@ impl Shared {
 
     /// Decodes and transforms one sample into its place in a batch.
     fn load(&self, sample: &Sample, epoch: usize, out: &mut [f32]) -> Result<(), Error> {
-        let picture = self.transform.preprocessing().reading.decode(&sample.path)?;
+        let reading = &self.transform.preprocessing().reading;
+        let picture = match &self.cache {
+            Some(cache) => cache.read(&sample.path, reading)?,
+            None => reading.decode(&sample.path)?,
+        };
         let mut draws = Draws::new("augment", self.seed, &[epoch as u64, sample.row as u64]);
         let drawn = self.transform.draw(&mut draws, (picture.width(), picture.height()));
         self.transform.apply(&picture, drawn, out);

@@ -137,6 +137,11 @@ fn dicom_frames_windows_and_inverted_grey() {
     assert_eq!(grey(&bare, &second), [0, 85, 170, 255]);
     let error = Reading { frame: 2, ..plain.clone() }.decode(&write(dir.path(), &bare)).unwrap_err();
     assert!(error.to_string().contains("no frame 2: there are 2"), "{error}");
+    // A sequence in a sequence, and so on: the parser would call itself until the stack ends.
+    let nested = [0x08, 0, 0x15, 0x11, b'S', b'Q', 0, 0, 255, 255, 255, 255, 0xFE, 0xFF, 0, 0xE0, 255, 255, 255, 255];
+    let body = bare.windows(8).position(|w| w == [0x28, 0, 2, 0, b'U', b'S', 2, 0]).unwrap();
+    let deep = [&bare[..body], &nested.repeat(100_000)].concat();
+    assert!(plain.decode(&write(dir.path(), &deep)).unwrap_err().to_string().contains("too deep"));
     // Cut off anywhere: an error or a picture, never a panic.
     for length in 0..bare.len() {
         let _ = plain.decode(&write(dir.path(), &bare[..length]));

@@ -1,8 +1,10 @@
 //! Batches depend on (seed, epoch) alone, come in order, and leave nothing behind.
 
+use std::sync::Arc;
+
 use hemf_data::{
-    Augmentation, Batch, ColourJitter, Erasing, Error, Loader, Manifest, Mix, Preprocessing, RandAugment, Sample,
-    Sampling, Sheet, Split, quickstart,
+    Augmentation, Batch, ColourJitter, Erasing, Error, Loader, Manifest, Mix, PictureCache, Preprocessing, RandAugment,
+    Reading, Sample, Sampling, Sheet, Split, quickstart,
 };
 use tempfile::TempDir;
 
@@ -51,6 +53,28 @@ fn batches_do_not_depend_on_workers() {
             assert_eq!(manifest.classes()[*label as usize], manifest.rows()[*row].class);
         }
     }
+}
+
+#[test]
+fn a_cache_changes_no_bit() {
+    let (dir, manifest) = data();
+    for shrink in [None, Some(28)] {
+        let reading = Reading { shrink, ..Default::default() };
+        let preprocessing = Preprocessing { reading, ..Preprocessing::for_size(24) };
+        let loader = |cached: bool| {
+            let cache = PictureCache::open(Some(&dir.path().join("cache")), 1 << 20).unwrap();
+            let samples = manifest.samples(Split::Train);
+            Loader::train(samples, preprocessing.clone(), Augmentation::default(), 6, 7, 3)
+                .unwrap()
+                .cache(cached.then(|| Arc::new(cache)))
+        };
+        let (without, with) = (loader(false), loader(true));
+        for epoch in 0..3 {
+            let all = |loader: &Loader| loader.batches(epoch).map(plain).collect::<Vec<_>>();
+            assert!(all(&without) == all(&with), "epoch {epoch}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(dir.path().join("cache")).unwrap().count(), 2 * 28);
 }
 
 #[test]

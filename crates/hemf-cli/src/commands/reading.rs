@@ -20,7 +20,7 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn settings(&self) -> Settings {
-        Settings { exif_orientation: self.exif_orientation, frame: self.frame, window: self.window }
+        Settings { exif_orientation: self.exif_orientation, frame: self.frame, window: self.window, shrink: None }
     }
 }
 

@@ -73,6 +73,9 @@ pub struct DataConfig {
     pub augmentation: Augmentation,
     /// Which training images an epoch takes.
     pub sampling: Sampling,
+    /// Decoded pictures are kept on disk, in up to so many MiB (in `$HEMF_CACHE` or `~/.cache/hemf`), so that later epochs
+    /// are cheap; 0: none are.
+    pub cache: u32,
     /// Threads that decode images; 0 for one per core.
     pub workers: usize,
 }
@@ -107,6 +110,7 @@ impl Default for DataConfig {
             preprocessing: Preprocessing::default(),
             augmentation: Augmentation::default(),
             sampling: Sampling::default(),
+            cache: 0,
             workers: 2,
         }
     }

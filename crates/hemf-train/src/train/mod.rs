@@ -1,8 +1,8 @@
 //! Training: what a run is made of. The loop itself is in `steps.rs`.
 
-use std::{fs, path::PathBuf, rc::Rc};
+use std::{fs, path::PathBuf, rc::Rc, sync::Arc};
 
-use hemf_data::{Loader, Manifest, Split};
+use hemf_data::{Loader, Manifest, PictureCache, Split};
 use hemf_model::{Classifier, ModelConfig, ParamStore};
 
 mod init;
@@ -214,8 +214,9 @@ impl Parts {
 
     fn build(config: &RunConfig, manifest: &Manifest, world: Rc<World>) -> Result<Self, Error> {
         let train = &config.train;
-        let training = training(config, manifest, &world)?;
-        let (validation, truth) = validation(config, manifest, &world)?;
+        let cache = picture_cache(config)?;
+        let training = training(config, manifest, &world, cache.clone())?;
+        let (validation, truth) = validation(config, manifest, &world, cache)?;
         let store = ParamStore::new(train.seed, device());
         let model = config.model.build(store.builder())?;
         let optimizer = Optimizer::with_rates(train.optimizer.clone(), select::trained(train, store.parameters())?);
@@ -295,8 +296,17 @@ fn check_same(world: &World, config: &RunConfig, manifest: &Manifest) -> Result<
     world.same("data set or split", manifest.seal().as_bytes())
 }
 
+/// Where decoded pictures are kept, by training and validation alike.
+type Cache = Option<Arc<PictureCache>>;
+
+fn picture_cache(config: &RunConfig) -> Result<Cache, Error> {
+    let limit = u64::from(config.data.cache) << 20;
+    let cache = (limit > 0).then(|| PictureCache::open(None, limit)).transpose()?;
+    Ok(cache.map(Arc::new))
+}
+
 /// This rank's share of the batches to train on.
-fn training(config: &RunConfig, manifest: &Manifest, world: &World) -> Result<Loader, Error> {
+fn training(config: &RunConfig, manifest: &Manifest, world: &World, cache: Cache) -> Result<Loader, Error> {
     let (data, train) = (&config.data, &config.train);
     let training = Loader::train(
         dataset::samples(manifest, Split::Train)?,
@@ -307,7 +317,8 @@ fn training(config: &RunConfig, manifest: &Manifest, world: &World) -> Result<Lo
         data.workers,
     )?
     .sampling(data.sampling.clone())?
-    .classes(manifest.classes().len());
+    .classes(manifest.classes().len())
+    .cache(cache);
     check_last_batch(config, training.samples().len())?;
     if world.is_alone() {
         return Ok(training);
@@ -322,7 +333,12 @@ fn training(config: &RunConfig, manifest: &Manifest, world: &World) -> Result<Lo
 
 /// The images to validate on, and the classes of all of them. Of several ranks each takes neighbours, so that all their
 /// shares in the order of the ranks are the whole, with every image once.
-fn validation(config: &RunConfig, manifest: &Manifest, world: &World) -> Result<(Loader, Vec<usize>), Error> {
+fn validation(
+    config: &RunConfig,
+    manifest: &Manifest,
+    world: &World,
+    cache: Cache,
+) -> Result<(Loader, Vec<usize>), Error> {
     let mut samples = dataset::samples(manifest, Split::Validation)?;
     let truth: Vec<usize> = samples.iter().map(|sample| sample.class).collect();
     let (all, rank, ranks) = (samples.len(), world.rank(), world.ranks());
@@ -332,7 +348,8 @@ fn validation(config: &RunConfig, manifest: &Manifest, world: &World) -> Result<
     }
     samples = samples.drain(all * rank / ranks..all * (rank + 1) / ranks).collect();
     let (data, batch) = (&config.data, config.train.batch.div_ceil(ranks));
-    Ok((Loader::eval(samples, data.preprocessing.clone(), batch, data.workers)?, truth))
+    let loader = Loader::eval(samples, data.preprocessing.clone(), batch, data.workers)?.cache(cache);
+    Ok((loader, truth))
 }
 
 /// Below 64 pixels an image is a single pixel at the last stage; alone in its batch, it has no variance there.

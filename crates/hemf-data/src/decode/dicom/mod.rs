@@ -5,6 +5,7 @@
 //! bound. So a frame is held to the file's own account of it first ([`encapsulated`]), and a panic is an error.
 
 mod encapsulated;
+mod nesting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -32,6 +33,9 @@ pub(super) fn decode(bytes: &[u8], reading: &Reading) -> Result<(DynamicImage, O
 
 fn frame(bytes: &[u8], reading: &Reading) -> Result<(DynamicImage, Option<String>), String> {
     let damaged = |error: &dyn std::fmt::Display| format!("damaged or unsupported DICOM: {error}");
+    if nesting::is_too_deep(bytes) {
+        return Err("damaged DICOM: sequences lie too deep in each other".into());
+    }
     let object = from_reader(bytes).map_err(|error| damaged(&error))?;
     let rows = number(&object, ROWS).ok_or("DICOM without an image (no Rows)")?;
     let columns = number(&object, COLUMNS).ok_or("DICOM without an image (no Columns)")?;
