@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use hemf_data::{Check, ErrorKind, Manifest, Prepare, Rule, Split};
+use hemf_data::{Check, ErrorKind, Manifest, Prepare, Reading, Rule, Split};
 
 /// A one-pixel picture whose colour depends on the path, so that hashes differ.
 fn picture(path: &Path) {
@@ -279,7 +279,7 @@ fn what_was_changed_is_taken_as_it_is_when_asked() {
     let file = dir.path().join("manifest.csv");
     let made = Prepare::default().run(dir.path()).unwrap().manifest;
     made.write(&file).unwrap();
-    assert_eq!(Manifest::read_changed(&file).unwrap(), (made.clone(), vec![]));
+    assert_eq!(Manifest::read_changed(&file, &Reading::default()).unwrap(), (made.clone(), vec![]));
 
     let path = |i: usize| dir.path().join(&made.rows()[i].path);
     std::fs::remove_file(path(1)).unwrap();
@@ -292,7 +292,7 @@ fn what_was_changed_is_taken_as_it_is_when_asked() {
     let (head, tail) = text.split_once(&made.rows()[6].path).unwrap();
     std::fs::write(&file, format!("{head}{}{}", made.rows()[6].path, tail.replacen(&was, &is, 1))).unwrap();
 
-    let (now, notices) = Manifest::read_changed(&file).unwrap();
+    let (now, notices) = Manifest::read_changed(&file, &Reading::default()).unwrap();
     assert_eq!(now.rows().len(), 6);
     assert_ne!(now.seal(), made.seal());
     assert_eq!(now.rows()[1].blake3, made.rows()[4].blake3, "row 4 was replaced by row 5's file");
