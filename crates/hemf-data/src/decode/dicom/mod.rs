@@ -1,10 +1,12 @@
 //! DICOM files to 8-bit pictures, by the `dicom-pixeldata` crate: stored values are rescaled, shown through a
 //! window, inverted where the lowest is to be white (MONOCHROME1), and colour becomes RGB.
 //!
-//! That crate believes what compressed frames say of themselves: a length may make it panic or take memory without
-//! bound. So a frame is held to the file's own account of it first ([`encapsulated`]), and a panic is an error.
+//! Parser and decoders believe what a file says of itself: a length or depth may make them panic, or take memory without
+//! bound. So [`lengths`], [`nesting`] and compressed frames ([`encapsulated`]) are looked at first, and a panic is an
+//! error.
 
 mod encapsulated;
+mod lengths;
 mod nesting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +35,9 @@ pub(super) fn decode(bytes: &[u8], reading: &Reading) -> Result<(DynamicImage, O
 
 fn frame(bytes: &[u8], reading: &Reading) -> Result<(DynamicImage, Option<String>), String> {
     let damaged = |error: &dyn std::fmt::Display| format!("damaged or unsupported DICOM: {error}");
+    if !lengths::fit(bytes) {
+        return Err("damaged or cut off: an element of the DICOM file is longer than the file".into());
+    }
     if nesting::is_too_deep(bytes) {
         return Err("damaged DICOM: sequences lie too deep in each other".into());
     }
