@@ -7,7 +7,7 @@ use hemf_eval::{Averaging, Views};
 use hemf_train::{ConfigError, DeviceChoice, Layer, Split};
 
 use crate::commands::{
-    audit::Audit, compare::Compare, config::Config, cv::Cv, diff::Diff, doctor::Doctor, eval::Eval, export::Export,
+    audit::Audit, bench::Bench, compare::Compare, config::Config, cv::Cv, diff::Diff, doctor::Doctor, eval::Eval, export::Export,
     import::Import, info::Info, parity::Parity, plot::Plot, predict::Predict, prepare::Prepare, preview::Preview,
     reproduce::Reproduce, runs::Runs, train::Train, verify::Verify, watch::Watch,
 };
@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Tell how large a network is: parameters, multiply-adds, memory, for each part
     Info(Info),
+    /// Measure how fast inference and training are on this machine, operation by operation
+    Bench(Bench),
     /// Compare every block and network with numbers of the published code, and print the errors
     Parity(Parity),
     /// Tell what this machine has to compute with, and check every operation on it (on the device of --device)

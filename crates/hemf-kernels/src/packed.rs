@@ -6,6 +6,7 @@ use crate::conv2d::{Geometry, direct, winograd};
 use crate::host::{host, native, tensor};
 use crate::matmul::{Mat, Packed, Start, matmul_packed};
 use crate::parallel;
+use crate::profile::{Pass, bytes, timed};
 use candle_core::{Result, Tensor, bail};
 use std::sync::OnceLock;
 
@@ -122,6 +123,11 @@ impl PackedLinear {
     ///
     /// Fails when the last dimension of `x` is not I, or `x` is of another type or device.
     pub fn forward(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
+        let weights = 4 * (self.inputs * self.outputs) as u64;
+        timed("linear", Pass::Forward, &[x], || self.run(x, epilogue), |y| weights + bytes(y))
+    }
+
+    fn run(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
         let mut shape = x.dims().to_vec();
         match shape.last_mut() {
             Some(last) if *last == self.inputs => *last = self.outputs,
@@ -164,6 +170,10 @@ impl PackedConv2d {
     ///
     /// Fails when the channels differ, the padded map is smaller than the kernel, or `x` is of another type or device.
     pub fn forward(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
+        timed("conv2d", Pass::Forward, &[x, &self.weight], || self.run(x, epilogue), bytes)
+    }
+
+    fn run(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
         let geometry = Geometry::new(x.dims4()?, self.weight.dims4()?, self.stride, self.padding)?;
         let x = x.contiguous()?;
         let (x, weight, bias) = (host(&x)?, host(&self.weight)?, self.bias.as_deref());

@@ -7,6 +7,7 @@
 //!
 //! Candle's operations may stand between: each stretch of them is handed to candle's backward pass.
 
+use crate::profile::{Pass, bytes, timed};
 use candle_core::backprop::GradStore;
 use candle_core::op::BackpropOp;
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Shape, Storage, Tensor, TensorId, Var, bail};
@@ -78,6 +79,10 @@ pub fn recompute(inputs: &[&Tensor], part: impl Fn(&[Tensor]) -> Result<Tensor> 
 
 /// Applies an operation: noted where a pass is recorded, in candle's graph otherwise.
 pub(crate) fn apply1(op: impl CustomOp1 + Send + Sync + 'static, x: &Tensor) -> Result<Tensor> {
+    timed(op.name(), Pass::Forward, &[x], || run1(op, x), bytes)
+}
+
+fn run1(op: impl CustomOp1 + Send + Sync + 'static, x: &Tensor) -> Result<Tensor> {
     if !recording() || !x.track_op() {
         return x.apply_op1(op);
     }
@@ -94,6 +99,10 @@ pub(crate) fn apply1(op: impl CustomOp1 + Send + Sync + 'static, x: &Tensor) -> 
 
 /// [`apply1`] of two tensors.
 pub(crate) fn apply2(op: impl CustomOp2 + Send + Sync + 'static, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    timed(op.name(), Pass::Forward, &[x, y], || run2(op, x, y), bytes)
+}
+
+fn run2(op: impl CustomOp2 + Send + Sync + 'static, x: &Tensor, y: &Tensor) -> Result<Tensor> {
     if !recording() || ![x, y].iter().any(|t| t.track_op()) {
         return x.apply_op2(y, op);
     }
@@ -111,6 +120,10 @@ pub(crate) fn apply2(op: impl CustomOp2 + Send + Sync + 'static, x: &Tensor, y: 
 
 /// [`apply1`] of three tensors.
 pub(crate) fn apply3(op: impl CustomOp3 + Send + Sync + 'static, x: &Tensor, y: &Tensor, z: &Tensor) -> Result<Tensor> {
+    timed(op.name(), Pass::Forward, &[x, y, z], || run3(op, x, y, z), bytes)
+}
+
+fn run3(op: impl CustomOp3 + Send + Sync + 'static, x: &Tensor, y: &Tensor, z: &Tensor) -> Result<Tensor> {
     if !recording() || ![x, y, z].iter().any(|t| t.track_op()) {
         return x.apply_op3(y, z, op);
     }
@@ -175,14 +188,21 @@ impl Tape {
         while let Some(Node { output, origin }) = self.nodes.pop() {
             let Some(g) = gradients.remove(&output) else { continue }; // nothing came of it
             match origin {
-                Origin::One(op, x) => add(&mut gradients, &x, op.bwd(&x, &output, &g)?)?,
+                Origin::One(op, x) => {
+                    let bwd = || op.bwd(&x, &output, &g);
+                    let dx = timed(op.name(), Pass::Backward, &[&x, &g], bwd, |dx| many([dx]))?;
+                    add(&mut gradients, &x, dx)?;
+                }
                 Origin::Two(op, x, y) => {
-                    let (dx, dy) = op.bwd(&x, &y, &output, &g)?;
+                    let bwd = || op.bwd(&x, &y, &output, &g);
+                    let (dx, dy) = timed(op.name(), Pass::Backward, &[&x, &y, &g], bwd, |(dx, dy)| many([dx, dy]))?;
                     add(&mut gradients, &x, dx)?;
                     add(&mut gradients, &y, dy)?;
                 }
                 Origin::Three(op, x, y, z) => {
-                    let (dx, dy, dz) = op.bwd(&x, &y, &z, &output, &g)?;
+                    let bwd = || op.bwd(&x, &y, &z, &output, &g);
+                    let results = |(dx, dy, dz): &_| many([dx, dy, dz]);
+                    let (dx, dy, dz) = timed(op.name(), Pass::Backward, &[&x, &y, &z, &g], bwd, results)?;
                     add(&mut gradients, &x, dx)?;
                     add(&mut gradients, &y, dy)?;
                     add(&mut gradients, &z, dz)?;
@@ -203,6 +223,11 @@ impl Tape {
         }
         Ok(gradients)
     }
+}
+
+/// Bytes of the gradients that there are.
+fn many<const N: usize>(gradients: [&Option<Tensor>; N]) -> u64 {
+    gradients.into_iter().flatten().map(bytes).sum()
 }
 
 /// Adds a gradient of `t`, if there is one and `t` wants it.

@@ -3,6 +3,7 @@ use crate::{Branches, Classifier, Error, HemfConfig, Mlp, Stages};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use hemf_blocks::{Egf, Elf, Hef, HefConfig, MheaConfig, Mode, Pack};
+use hemf_kernels::recompute;
 
 /// HEMF: a local branch of ELF blocks and a global branch of EGF blocks read the image side by side, and HEF blocks fuse
 /// them stage by stage.
@@ -18,6 +19,7 @@ use hemf_blocks::{Egf, Elf, Hef, HefConfig, MheaConfig, Mode, Pack};
 pub struct Hemf {
     stages: Vec<Stage>,
     head: Head,
+    recompute: bool,
 }
 
 /// What stage i is made of.
@@ -46,6 +48,7 @@ impl Hemf {
         Ok(Self {
             stages: (0..4).map(|i| Stage::new(config, i, &vb)).collect::<Result<_>>()?,
             head: Head::new(config.dims[3], classes, &vb)?,
+            recompute: false,
         })
     }
 
@@ -60,10 +63,10 @@ impl Hemf {
         let (mut local, mut global, mut fused) = (vec![], vec![], vec![]);
         for (i, stage) in self.stages.iter().enumerate() {
             let enter_local = |branch: &Local, before: Option<&Tensor>| {
-                tap(Branch::Local, i, branch.forward(before.unwrap_or(&images), mode)?)
+                tap(Branch::Local, i, branch.forward(before.unwrap_or(&images), mode, self.recompute)?)
             };
             let enter_global = |branch: &Global, before: Option<&Tensor>| {
-                tap(Branch::Global, i, branch.forward(before.unwrap_or(&images))?)
+                tap(Branch::Global, i, branch.forward(before.unwrap_or(&images), self.recompute)?)
             };
             match stage {
                 Stage::Local(branch) => local.push(enter_local(branch, local.last())?),
@@ -91,6 +94,12 @@ impl Classifier for Hemf {
 
     fn forward_tapped(&self, images: &Tensor, mode: Mode, tap: Tap<'_>) -> Result<Stages> {
         self.tapped(images, mode, tap)
+    }
+
+    /// The blocks of the two branches; those of the fusion move statistics, and would move them twice.
+    fn recompute(&mut self, on: bool) -> Result<()> {
+        self.recompute = on;
+        Ok(())
     }
 
     fn pack(&mut self) -> Result<()> {
@@ -153,8 +162,14 @@ impl Local {
         })
     }
 
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.blocks.iter().try_fold(self.enter.forward(x)?, |x, block| block.forward(&x, mode))
+    fn forward(&self, x: &Tensor, mode: Mode, again: bool) -> Result<Tensor> {
+        self.blocks.iter().try_fold(self.enter.forward(x)?, |x, block| match again {
+            true => {
+                let block = block.clone();
+                recompute(&[&x], move |x| block.forward(&x[0], mode))
+            }
+            false => block.forward(&x, mode),
+        })
     }
 }
 
@@ -166,8 +181,15 @@ impl Global {
         })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.block.forward(&self.enter.forward(x)?)
+    fn forward(&self, x: &Tensor, again: bool) -> Result<Tensor> {
+        let x = self.enter.forward(x)?;
+        match again {
+            true => {
+                let block = self.block.clone();
+                recompute(&[&x], move |x| block.forward(&x[0]))
+            }
+            false => self.block.forward(&x),
+        }
     }
 }
 

@@ -58,6 +58,15 @@ pub trait Classifier: Send + Sync {
         candle_core::bail!("this network has no stages to look at")
     }
 
+    /// Whether training runs the insides of blocks again in the backward pass instead of keeping them. Fails for a
+    /// network that cannot.
+    fn recompute(&mut self, on: bool) -> Result<()> {
+        match on {
+            true => candle_core::bail!("this network cannot run its blocks again"),
+            false => Ok(()),
+        }
+    }
+
     /// Makes the network ready for inference, see [`Pack`]; nothing where there is nothing to make ready.
     fn pack(&mut self) -> Result<()> {
         Ok(())

@@ -37,7 +37,11 @@ pub fn info(target: &Path, over: &[Layer]) -> Result<Info, Error> {
     Ok(Info { image_size, classes, classes_assumed, network })
 }
 
-fn configuration(target: &Path, over: &[Layer]) -> Result<RunConfig, Error> {
+/// What `target` names: a configuration file, a run folder or checkpoint, or a preset; with `over` laid over it.
+///
+/// # Errors
+/// As [`info`].
+pub fn configuration(target: &Path, over: &[Layer]) -> Result<RunConfig, Error> {
     let is_yaml = target.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     if is_yaml {
         return Ok(RunConfig::load(target, over)?);

@@ -98,6 +98,14 @@ impl Learner {
         Self { world, synchronised, ..self }
     }
 
+    /// Whether the insides of blocks are run again in the backward pass instead of being kept.
+    ///
+    /// # Errors
+    /// For a network that cannot.
+    pub fn recompute(&mut self, on: bool) -> candle_core::Result<()> {
+        self.model.recompute(on)
+    }
+
     /// Learns from `images` (B, C, H, W) with `targets`, as optimizer step number `index` (from 0). `seed` decides the
     /// network's own random draws.
     ///

@@ -23,7 +23,7 @@ pub(crate) fn has_open(id: u32, file: &Path) -> bool {
 }
 
 /// The most bytes of memory that this process has held.
-pub(crate) fn peak_memory() -> Option<u64> {
+pub fn peak_memory() -> Option<u64> {
     status("/proc/self/status", "VmHWM:")
 }
 

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod audit;
+pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod cv;
@@ -61,6 +62,7 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Info(args) => info::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Parity(args) => parity::run(args),
         Command::Doctor(args) => doctor::run(args, cli.device),
     }

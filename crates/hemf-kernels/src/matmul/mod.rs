@@ -263,6 +263,7 @@ fn tile(a: Mat, b: Panels, out: &Scattered, n: usize, rows: Range<usize>, panels
     if rows.is_empty() || panels.is_empty() {
         return;
     }
+    crate::profile::product(rows.len(), (panels.end * PANEL).min(n) - panels.start * PANEL, k);
     if k == 0 {
         let (from, to) = (panels.start * PANEL, (panels.end * PANEL).min(n));
         for row in rows {

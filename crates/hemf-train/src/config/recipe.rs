@@ -28,6 +28,9 @@ pub struct TrainConfig {
     /// Factor on the learning rate for each stage below the head, above 0 up to 1: the stages before the last learn the
     /// slower the nearer they are to the image. 1: all at one rate.
     pub layer_decay: f64,
+    /// Whether blocks of the two branches keep only what goes in and out of them, and are run again on the way back: less
+    /// memory for more time. For HEMF.
+    pub recompute: bool,
     /// Largest norm of all gradients together; longer ones are scaled down to it. None: no limit.
     pub clip_norm: Option<f64>,
     /// Decay of a running mean of the weights, such as 0.999, which is then what is validated and saved as best.
@@ -144,6 +147,7 @@ impl Default for TrainConfig {
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),
             layer_decay: 1.0,
+            recompute: false,
             clip_norm: None,
             ema: None,
             init: None,

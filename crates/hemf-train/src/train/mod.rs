@@ -224,7 +224,8 @@ impl Parts {
         let loss = loss(config, manifest.classes().len(), &training)?;
         let synchronised = train.distributed.batch_norm == BatchNormOver::Synchronised;
         let learner = Learner::new(model, loss, optimizer, schedule, train.clip_norm);
-        let learner = learner.among(Rc::clone(&world), synchronised);
+        let mut learner = learner.among(Rc::clone(&world), synchronised);
+        learner.recompute(train.recompute)?;
         let frozen = config.model.build(store.frozen_builder())?;
         let mut parts = Self { store, learner, ema: None, frozen, training, validation, truth, world };
         parts.average(config)?;

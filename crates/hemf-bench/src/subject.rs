@@ -1,0 +1,65 @@
+//! What is repeated: a network with a batch of random images.
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use hemf_model::{Classifier, Mode, ParamStore};
+use hemf_train::{Error, Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig};
+
+use crate::{Settings, Work};
+
+/// Ready to run.
+pub(crate) enum Subject {
+    Infer { model: Box<dyn Classifier>, images: Tensor },
+    Train { learner: Box<Learner>, images: Tensor, labels: Tensor, steps: usize },
+}
+
+impl Subject {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
+        let config = &settings.model;
+        config.check_image_size(settings.size, settings.size)?;
+        let shape = (settings.batch, config.in_channels(), settings.size, settings.size);
+        let images = Tensor::randn(0f32, 1.0, shape, &Device::Cpu)?;
+        let store = ParamStore::new(0, &Device::Cpu);
+        match settings.work {
+            Work::Infer => {
+                let mut model = match &settings.weights {
+                    Some(path) => {
+                        let weights = hemf_model::read_weights(path)?;
+                        config.build(VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu))?
+                    }
+                    None => config.build(store.builder())?,
+                };
+                model.pack()?;
+                Ok(Self::Infer { model, images })
+            }
+            Work::Train => {
+                let model = config.build(store.builder())?;
+                let classes = config.classes().unwrap_or(1);
+                let labels = Tensor::from_iter((0..settings.batch).map(|i| (i % classes) as u32), &Device::Cpu)?;
+                let optimizer = Optimizer::new(OptimizerConfig::default(), store.parameters());
+                let schedule = Schedule::new(&ScheduleConfig::default(), 100, 100);
+                let mut learner = Learner::new(model, Loss::default(), optimizer, schedule, None);
+                learner.recompute(settings.recompute)?;
+                Ok(Self::Train { learner: Box::new(learner), images, labels, steps: 0 })
+            }
+        }
+    }
+
+    /// Once; of a training step also the seconds that its optimizer took.
+    pub(crate) fn run(&mut self) -> Result<f64, Error> {
+        match self {
+            Self::Infer { model, images } => {
+                std::hint::black_box(model.forward(images, Mode::Eval)?);
+                Ok(0.0)
+            }
+            Self::Train { learner, images, labels, steps } => {
+                let step = *steps;
+                *steps += 1;
+                learner.gather(images, &*labels, step, step as u64)?;
+                let begun = std::time::Instant::now();
+                learner.apply(step)?;
+                Ok(begun.elapsed().as_secs_f64())
+            }
+        }
+    }
+}

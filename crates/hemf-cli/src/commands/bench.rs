@@ -1,0 +1,108 @@
+//! `hemf bench`: how fast this program is on this machine.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use hemf_bench::{Measurement, Settings, Work, measure};
+use hemf_train::{configuration, in_words};
+
+use super::print;
+use crate::{
+    args::Set,
+    exit::{Exit, Failure},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// What to repeat
+    #[arg(value_enum)]
+    work: WorkName,
+
+    /// A configuration file, a run folder or checkpoint, or a preset: hemf, hemf-nano, came, came-nano
+    #[arg(long, value_name = "NETWORK", default_value = "hemf")]
+    model: PathBuf,
+
+    /// Images at once; several batches are measured one after another, and share the process's peak of memory
+    #[arg(long, value_delimiter = ',', default_value = "1", value_name = "N,N", value_parser = clap::value_parser!(u16).range(1..))]
+    batch: Vec<u16>,
+
+    /// Side of the images in pixels [default: the network's]
+    #[arg(long, value_name = "N")]
+    size: Option<usize>,
+
+    /// Runs before the first that counts
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    warmup: usize,
+
+    /// Runs that count
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    repeat: u16,
+
+    /// Weights for inference, a .safetensors or .pth file with the published names [default: drawn]
+    #[arg(long, value_name = "FILE", conflicts_with = "recompute")]
+    weights: Option<PathBuf>,
+
+    /// Run blocks again in the backward pass instead of keeping their insides, as `train.recompute` does
+    #[arg(long)]
+    recompute: bool,
+
+    /// Take one more run apart: time and rate of each operation, beside what the machine can do
+    #[arg(long)]
+    operations: bool,
+
+    #[command(flatten)]
+    set: Set,
+
+    /// Print a line of JSON for each measurement
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WorkName {
+    /// A forward pass with packed weights
+    Infer,
+    /// An optimizer step: forward, loss, backward, AdamW
+    Train,
+}
+
+pub(super) fn run(args: Bench) -> Result<Exit, Failure> {
+    let config = configuration(&args.model, &args.set.layers()?)?;
+    let size = args.size.unwrap_or(config.data.preprocessing.size);
+    let classes = config.model.classes().unwrap_or(7); // as ISIC2018 has
+    let work = match args.work {
+        WorkName::Infer => Work::Infer,
+        WorkName::Train => Work::Train,
+    };
+    let settings = Settings {
+        size,
+        warmup: args.warmup,
+        repeats: args.repeat.into(),
+        weights: args.weights,
+        recompute: args.recompute,
+        operations: args.operations,
+        ..Settings::new(args.model.display().to_string(), config.model.with_classes(classes), work)
+    };
+    for batch in args.batch {
+        let seen = measure(&Settings { batch: batch.into(), ..settings.clone() })?;
+        let text = match args.json {
+            true => serde_json::to_string(&seen).map_err(|error| Failure::unexpected(error.to_string()))? + "\n",
+            false => text(&seen),
+        };
+        print(&text)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn text(seen: &Measurement) -> String {
+    let Measurement { batch, median_s, min_s, max_s, images_per_s, threads, size, .. } = seen;
+    let peak = seen.peak_bytes.map_or_else(|| "unknown".to_owned(), in_words);
+    let line = format!(
+        "batch {batch} of {size}x{size} on {threads} threads: {median_s:.4} s (from {min_s:.4} to {max_s:.4}), \
+         {images_per_s:.2} images/s, at most {peak} of memory\n"
+    );
+    match &seen.operations {
+        Some(operations) => format!("{line}\n{operations}\n"),
+        None => line,
+    }
+}
