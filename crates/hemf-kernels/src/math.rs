@@ -16,17 +16,8 @@ pub(crate) fn mul_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn exp<const FUSED: bool>(x: f32) -> f32 {
     let clamped = x.clamp(-87.3, 88.7);
-    // x = n ln 2 + r with |r| <= ln 2 / 2; then e^x = 2^n e^r, and e^r by its Taylor series (next term: 5e-9).
-    let shifted = mul_add::<FUSED>(clamped, std::f32::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = mul_add::<FUSED>(n, -LN2_LOW, mul_add::<FUSED>(n, -LN2_HIGH, clamped));
-    const SERIES: [f32; 7] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
-    let mut p = 1.0 / 5040.0;
-    for term in SERIES {
-        p = mul_add::<FUSED>(p, r, term);
-    }
-    // The low bits of `shifted` are n in two's complement. 2^n in two halves, since n may be 128.
-    let n = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    let (p, n) = exp_parts::<FUSED>(clamped);
+    // 2^n in two halves, since n may be 128.
     let half = n >> 1;
     let scale = |n: i32| f32::from_bits(((n + 127) << 23) as u32);
     let value = p * scale(half) * scale(n - half);
@@ -38,6 +29,29 @@ pub(crate) fn exp<const FUSED: bool>(x: f32) -> f32 {
     } else {
         value
     }
+}
+
+/// e^x for x of 0 or less, within 2e-7 relative down to -87.3, and what it is there below: all that a softmax asks for.
+#[inline(always)]
+pub(crate) fn exp_below<const FUSED: bool>(x: f32) -> f32 {
+    let x = if x < -87.3 { -87.3 } else { x };
+    let (p, n) = exp_parts::<FUSED>(x);
+    p * f32::from_bits((n.wrapping_add(127) << 23) as u32)
+}
+
+/// e^r and n with x = n ln 2 + r and |r| <= ln 2 / 2; e^r by its Taylor series (next term: 5e-9).
+#[inline(always)]
+fn exp_parts<const FUSED: bool>(x: f32) -> (f32, i32) {
+    let shifted = mul_add::<FUSED>(x, std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = mul_add::<FUSED>(n, -LN2_LOW, mul_add::<FUSED>(n, -LN2_HIGH, x));
+    const SERIES: [f32; 7] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    let mut p = 1.0 / 5040.0;
+    for term in SERIES {
+        p = mul_add::<FUSED>(p, r, term);
+    }
+    // The low bits of `shifted` are n in two's complement.
+    (p, shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32)
 }
 
 /// 1 / (1 + e^-x).
@@ -113,6 +127,10 @@ mod tests {
             assert!(relative < 2e-7, "exp({x}) is off by {relative:e}");
             let relative = (f64::from(exp::<false>(x)) / want - 1.0).abs();
             assert!(relative < 2e-7, "exp({x}) is off by {relative:e} in two steps");
+            if x <= 0.0 && x > -87.3 {
+                let relative = (f64::from(exp_below::<true>(x)) / want - 1.0).abs();
+                assert!(relative < 2e-7, "exp_below({x}) is off by {relative:e}");
+            }
             let want = 1.0 / (1.0 + f64::from(-x).exp());
             let relative = (f64::from(sigmoid::<true>(x)) / want - 1.0).abs();
             assert!(relative < 4e-7, "sigmoid({x}) is off by {relative:e}");
@@ -125,7 +143,8 @@ mod tests {
         assert_eq!(exp::<true>(-200.0), 0.0);
         assert_eq!(exp::<true>(0.0), 1.0);
         assert_eq!(exp::<true>(200.0), f32::INFINITY);
-        assert!(exp::<true>(f32::NAN).is_nan());
+        assert!(exp::<true>(f32::NAN).is_nan() && exp_below::<true>(f32::NAN).is_nan());
+        assert!(exp_below::<true>(f32::NEG_INFINITY) < 1e-37 && exp_below::<true>(0.0) == 1.0);
         assert_eq!(sigmoid::<true>(f32::NEG_INFINITY), 0.0);
         assert_eq!(sigmoid::<true>(f32::INFINITY), 1.0);
     }

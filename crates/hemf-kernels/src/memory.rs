@@ -21,7 +21,7 @@ pub struct Recycling;
 /// From here on blocks are kept.
 const LEAST: usize = 1 << 16;
 /// Sizes are rounded up to one of this many steps between powers of two.
-const STEPS: usize = 8;
+const STEPS: usize = 2;
 /// Classes of sizes, up to 2^47 bytes.
 const CLASSES: usize = (47 - 16) * STEPS;
 /// A cache line, and the widest vector.
@@ -172,11 +172,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_are_at_most_an_eighth_larger_and_tell_their_size() {
+    fn classes_are_at_most_half_larger_and_tell_their_size() {
         let mut before = 0;
         for size in (LEAST..LEAST * 40).step_by(4097).chain([LEAST, 1 << 20, (1 << 20) + 1, 85 << 20]) {
             let (class, rounded) = class(size);
-            assert!(rounded >= size && rounded - size <= size / 8 + 1, "{size} becomes {rounded}");
+            assert!(rounded >= size && rounded - size <= size / 2 + 1, "{size} becomes {rounded}");
             let of_class = ((STEPS + class % STEPS) << (16 + class / STEPS)) / STEPS;
             assert_eq!(of_class, rounded, "{size}");
             before = before.max(class);

@@ -13,7 +13,7 @@ pub(crate) fn softmax_of_columns(scores: &mut [f32], n: usize, decay: f32) {
 
 multiversion! {
     /// Multiplies each column by its factor.
-    fn scale_columns(values: &mut [f32], factors: &[f32]) {
+    pub(crate) fn scale_columns(values: &mut [f32], factors: &[f32]) {
         for row in values.chunks_exact_mut(factors.len()) {
             for (v, factor) in row.iter_mut().zip(factors) {
                 *v *= factor;
@@ -67,7 +67,7 @@ fn strip<const W: usize, const FUSED: bool>(
     for j in 0..rows {
         let row: &mut [f32; W] = (&mut scores[j * n + column..][..W]).try_into().expect("W values");
         for i in 0..W {
-            row[i] = math::exp::<FUSED>(row[i] - largest[i]);
+            row[i] = math::exp_below::<FUSED>(row[i] - largest[i]);
             sum[i] += row[i];
         }
     }

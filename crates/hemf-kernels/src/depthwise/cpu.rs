@@ -1,9 +1,10 @@
-//! Loops over pixels and taps; the innermost runs over the channels.
+//! Line by line; in a line, some channels at a time, with the kernel's taps for them in registers.
 
+use super::lines::{add_products, filter_line};
 use crate::parallel;
-use crate::simd::multiversion;
 
-type Dims = (usize, usize, usize, usize);
+/// (images, height, width, channels)
+pub(super) type Dims = (usize, usize, usize, usize);
 
 /// (C, 1, k, k) -> (k, k, C), turned by 180 degrees where asked.
 pub(super) fn pack(w: &[f32], k: usize, turned: bool) -> Vec<f32> {
@@ -12,75 +13,40 @@ pub(super) fn pack(w: &[f32], k: usize, turned: bool) -> Vec<f32> {
     (0..taps * channels).map(|i| w[i % channels * taps + at(i / channels)]).collect()
 }
 
-/// The taps of a kernel of size `k` at position `at` of `size` that fall on the map: their first and one past the last.
-fn taps_at(at: usize, size: usize, k: usize) -> (usize, usize) {
-    let p = k / 2;
-    (p.saturating_sub(at), k.min(size + p - at))
+/// The lines of the map under the kernel's, where the kernel's middle is on line `at` of all lines; `beside` where it
+/// hangs over the edge.
+fn under<'a>(x: &'a [f32], at: usize, (_, height, width, c): Dims, k: usize, beside: &'a [f32]) -> Vec<&'a [f32]> {
+    let (image, line) = (at / height, at % height);
+    let lines = (0..k).map(|ky| match (line + ky).checked_sub(k / 2).filter(|line| *line < height) {
+        Some(line) => &x[(image * height + line) * width * c..][..width * c],
+        None => beside,
+    });
+    lines.collect()
 }
 
-pub(super) fn forward(x: &[f32], taps: &[f32], b: &[f32], (batch, height, width, c): Dims, k: usize) -> Vec<f32> {
+pub(super) fn forward(x: &[f32], taps: &[f32], b: &[f32], dims: Dims, k: usize) -> Vec<f32> {
+    let (batch, height, width, c) = dims;
+    let beside = vec![0.0; width * c];
     let mut y = parallel::unwritten(batch * height * width * c);
     let band = parallel::rows_per_task(width * c * k);
     parallel::fill_bands(&mut y, width * c, band, |first, rows| {
         for (i, row) in rows.chunks_exact_mut(width * c).enumerate() {
-            let (image, line) = ((first + i) / height, (first + i) % height);
-            row.chunks_exact_mut(c).for_each(|pixel| pixel.copy_from_slice(b));
-            let (from, to) = taps_at(line, height, k);
-            for ky in from..to {
-                let source = &x[(image * height + line + ky - k / 2) * width * c..][..width * c];
-                add_line(row, source, &taps[ky * k * c..][..k * c], width, c, k);
-            }
+            filter_line(row, &under(x, first + i, dims, k, &beside), taps, b, k);
         }
     });
     y
 }
 
-multiversion! {
-    /// Adds one line of the map under one line of the kernel.
-    fn add_line(out: &mut [f32], x: &[f32], taps: &[f32], width: usize, c: usize, k: usize) {
-        for (j, pixel) in out.chunks_exact_mut(c).enumerate() {
-            let (from, to) = taps_at(j, width, k);
-            for kx in from..to {
-                let x = &x[(j + kx - k / 2) * c..][..c];
-                let w = &taps[kx * c..][..c];
-                for ((p, x), w) in pixel.iter_mut().zip(x).zip(w) {
-                    *p += x * w;
-                }
-            }
-        }
-    }
-}
-
 /// The weight's gradient, as (C, 1, k, k).
-pub(super) fn backward_weight(g: &[f32], x: &[f32], (batch, height, width, c): Dims, k: usize) -> Vec<f32> {
-    let lines = batch * height;
+pub(super) fn backward_weight(g: &[f32], x: &[f32], dims: Dims, k: usize) -> Vec<f32> {
+    let (batch, height, width, c) = dims;
+    let (lines, taps) = (batch * height, k * k);
+    let beside = vec![0.0; width * c];
     let band = lines.div_ceil(64).max(parallel::rows_per_task(width * c * k));
-    let packed = parallel::sum_rows(lines, band, k * k * c, |range, acc| {
+    let packed = parallel::sum_rows(lines, band, taps * c, |range, acc| {
         for at in range {
-            let (image, line) = (at / height, at % height);
-            let g = &g[at * width * c..][..width * c];
-            let (from, to) = taps_at(line, height, k);
-            for ky in from..to {
-                let x = &x[(image * height + line + ky - k / 2) * width * c..][..width * c];
-                add_products(&mut acc[ky * k * c..][..k * c], g, x, width, c, k);
-            }
+            add_products(acc, &g[at * width * c..][..width * c], &under(x, at, dims, k, &beside), c, k);
         }
     });
-    let taps = k * k;
     (0..taps * c).map(|i| packed[i % taps * c + i / taps]).collect()
-}
-
-multiversion! {
-    /// Adds, for one line of the kernel, the products of a line of gradients with a line of the map.
-    fn add_products(acc: &mut [f32], g: &[f32], x: &[f32], width: usize, c: usize, k: usize) {
-        for (j, g) in g.chunks_exact(c).enumerate() {
-            let (from, to) = taps_at(j, width, k);
-            for kx in from..to {
-                let x = &x[(j + kx - k / 2) * c..][..c];
-                for ((a, g), x) in acc[kx * c..][..c].iter_mut().zip(g).zip(x) {
-                    *a += g * x;
-                }
-            }
-        }
-    }
 }

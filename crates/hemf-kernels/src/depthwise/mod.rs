@@ -9,6 +9,7 @@
 
 mod composed;
 mod cpu;
+mod lines;
 #[cfg(test)]
 mod tests;
 

@@ -63,11 +63,8 @@ impl CustomOp3 for LayerNorm {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let g = g.contiguous()?;
         let (xs, ws, gs) = (host(x)?, host(w)?, host(&g)?);
-        let dx = x.track_op().then(|| tensor(cpu::backward_input(&xs, &ws, &gs, self.eps), x.shape())).transpose()?;
-        if !w.track_op() && !b.track_op() {
-            return Ok((dx, None, None));
-        }
-        let (dw, db) = cpu::backward_affine(&xs, &gs, ws.len(), self.eps);
-        Ok((dx, Some(tensor(dw, w.shape())?), Some(tensor(db, b.shape())?)))
+        let (dx, dw, db) = cpu::backward(&xs, &ws, &gs, self.eps);
+        let gradient = |t: &Tensor, values| t.track_op().then(|| tensor(values, t.shape())).transpose();
+        Ok((gradient(x, dx)?, gradient(w, dw)?, gradient(b, db)?))
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Left {
 pub(super) struct Right {
     pub(super) at: *const f32,
     pub(super) step: usize,
+    /// What will be read next: as many values, one after the other, or nothing to get ready.
+    pub(super) next: Option<*const f32>,
 }
 
 /// Where the product goes: its first value that is computed, and how far apart rows are.
@@ -75,6 +77,13 @@ vectorised! {
         let mut row = 0;
         for strip in 0..strips {
             let height = each + usize::from(strip < longer);
+            // The next block on its way while this one, which is in the cache by now, is used again.
+            if let (Some(next), 1) = (product.right.next, strip) {
+                for line in (0..product.k * PANEL).step_by(16) {
+                    // SAFETY: the caller's promise; the address is of the matrix, or one past it.
+                    unsafe { V::prefetch(next.wrapping_add(line)) };
+                }
+            }
             let mut column = 0;
             while column < product.cols {
                 let width = (ACROSS * V::LANES).min(product.cols - column);

@@ -16,10 +16,14 @@ pub(crate) use packed::{Packed, Panelled};
 use rayon::prelude::*;
 use std::ops::Range;
 
+/// Values of the widest vector.
+const VECTOR: usize = 16;
 /// Columns of a panel.
 pub(crate) const PANEL: usize = 32;
 /// Rows of a block: with [`PANEL`], 32 KB.
 const DEPTH: usize = 256;
+/// Values of an output that is still in the second cache when it has been written.
+const LITTLE: usize = 1 << 18;
 
 /// A matrix that is a view of a slice.
 #[derive(Clone, Copy)]
@@ -46,6 +50,12 @@ impl<'a> Mat<'a> {
     /// The transpose, as a view.
     pub(crate) fn t(self) -> Self {
         Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    /// A row, of a matrix whose rows are contiguous.
+    pub(crate) fn row(&self, i: usize) -> &'a [f32] {
+        assert!(self.col_stride == 1 && i < self.rows, "row {i} of {}", self.rows);
+        &self.data[i * self.row_stride..][..self.cols]
     }
 
     /// Some of the rows.
@@ -91,7 +101,7 @@ impl<'a> Start<&'a [f32]> {
 /// The right-hand matrix as the tiles see it.
 #[derive(Clone, Copy)]
 pub(crate) enum Panels<'a> {
-    /// Row-major with whole panels: read where it lies.
+    /// Row-major with whole vectors: read where it lies.
     Plain(Mat<'a>),
     /// The values of a packed matrix.
     Packed(&'a [f32], Panelled),
@@ -100,7 +110,7 @@ pub(crate) enum Panels<'a> {
 impl<'a> Panels<'a> {
     /// `b` where it lies, if it lies well.
     fn plain(b: Mat<'a>) -> Option<Self> {
-        (b.col_stride == 1 && b.cols.is_multiple_of(PANEL)).then_some(Self::Plain(b))
+        (b.col_stride == 1 && b.cols.is_multiple_of(VECTOR)).then_some(Self::Plain(b))
     }
 
     fn size(&self) -> (usize, usize) {
@@ -113,8 +123,12 @@ impl<'a> Panels<'a> {
     /// The panel whose first row and column these are.
     fn panel(&self, row: usize, col: usize) -> Right {
         match self {
-            Self::Plain(b) => Right { at: b.data[row * b.row_stride + col..].as_ptr(), step: b.row_stride },
-            Self::Packed(values, shape) => Right { at: values[shape.range(row, col)].as_ptr(), step: PANEL },
+            Self::Plain(b) => Right { at: b.data[row * b.row_stride + col..].as_ptr(), step: b.row_stride, next: None },
+            Self::Packed(values, shape) => {
+                let range = shape.range(row, col);
+                let next = values.get(range.end..).map(|rest| rest.as_ptr());
+                Right { at: values[range].as_ptr(), step: PANEL, next }
+            }
         }
     }
 }
@@ -139,6 +153,15 @@ pub(crate) fn matmul_packed(
     whole: bool,
     finish: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) {
+    let n = b.size().1;
+    let across = tile_size(a.rows, n.div_ceil(PANEL), a.cols).1;
+    if whole && across * PANEL < n && a.rows * n <= LITTLE {
+        // Few rows: tiles as wide as they are would read the right-hand matrix too often.
+        tiles(a, b, out, start, false, |_, _, _| ());
+        return parallel::fill_rows(out, n, |first, rows| {
+            rows.chunks_exact_mut(n).enumerate().for_each(|(row, values)| finish(first + row, 0, values));
+        });
+    }
     tiles(a, b, out, start, whole, finish);
 }
 

@@ -5,8 +5,10 @@
 //! planned by hand. Levels with a fused multiply-add compute the same bits; the baseline rounds twice where these round
 //! once, and is close. Tests force each level.
 
+mod sixteen;
 mod vector;
 
+pub(crate) use sixteen::{SIXTEEN, Sixteen};
 use std::sync::atomic::{AtomicU8, Ordering};
 pub(crate) use vector::Vector;
 

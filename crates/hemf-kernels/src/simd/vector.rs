@@ -26,6 +26,13 @@ pub(crate) trait Vector: Copy {
     /// `LANES` values can be written at `at`.
     unsafe fn store(self, at: *mut f32);
 
+    /// Asks for the cache line of `at`, to be in the second cache soon. Any address will do.
+    ///
+    /// # Safety
+    /// The machine has this vector's instructions.
+    #[inline(always)]
+    unsafe fn prefetch(_at: *const f32) {}
+
     /// self + other
     fn add(self, other: Self) -> Self;
 
@@ -107,6 +114,12 @@ mod x86 {
                 unsafe fn store(self, at: *mut f32) {
                     // SAFETY: the caller's promise.
                     unsafe { $store(at, self) }
+                }
+
+                #[inline(always)]
+                unsafe fn prefetch(at: *const f32) {
+                    // SAFETY: a hint; every x86-64 has it.
+                    unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
                 }
 
                 #[inline(always)]
