@@ -1,6 +1,6 @@
 //! Bands of patches times the weight.
 
-use crate::matmul::{Mat, Packed, Start, matmul, matmul_packed_here};
+use crate::matmul::{Mat, Packed, Start, matmul, matmul_packed, matmul_packed_here};
 use crate::packed::Finish;
 use crate::parallel;
 use rayon::prelude::*;
@@ -133,9 +133,20 @@ fn packed_turned(w: &[f32], g: &Geometry) -> Packed {
     Packed::new(Mat::new(&pack_turned(w, g), g.inputs, g.k * g.k * g.outputs).t())
 }
 
+/// Values of a patch matrix that is built in whole.
+const FEW: usize = 1 << 20;
+
 pub(crate) fn forward(g: &Geometry, x: &[f32], weight: &Packed, b: Option<&[f32]>, finish: Finish) -> Vec<f32> {
     let (patch, outputs) = (g.patch(), g.outputs);
     let mut y = parallel::unwritten(g.pixels() * outputs);
+    if g.pixels() * patch <= FEW {
+        // The weight is what is large: it should be read once, not once for each band.
+        let mut cols = parallel::unwritten(g.pixels() * patch);
+        parallel::fill_rows(&mut cols, patch, |first, rows| patches(g, x, first..first + rows.len() / patch, rows));
+        let (cols, start) = (Mat::new(&cols, g.pixels(), patch), Start::bias(b));
+        matmul_packed(cols, weight.panels(), &mut y, start, true, finish);
+        return y;
+    }
     parallel::fill_bands(&mut y, outputs, band(g), |first, rows| {
         let n = rows.len() / outputs;
         let mut cols = parallel::unwritten(n * patch);

@@ -9,8 +9,12 @@ pub(super) type Dims = (usize, usize, usize, usize);
 /// (C, 1, k, k) -> (k, k, C), turned by 180 degrees where asked.
 pub(super) fn pack(w: &[f32], k: usize, turned: bool) -> Vec<f32> {
     let (taps, channels) = (k * k, w.len() / (k * k));
-    let at = |tap: usize| if turned { taps - 1 - tap } else { tap };
-    (0..taps * channels).map(|i| w[i % channels * taps + at(i / channels)]).collect()
+    let mut packed = vec![0.0; w.len()];
+    for (tap, packed) in packed.chunks_exact_mut(channels).enumerate() {
+        let at = if turned { taps - 1 - tap } else { tap };
+        packed.iter_mut().zip(w[at..].iter().step_by(taps)).for_each(|(p, w)| *p = *w);
+    }
+    packed
 }
 
 /// The lines of the map under the kernel's, where the kernel's middle is on line `at` of all lines; `beside` where it
@@ -48,5 +52,5 @@ pub(super) fn backward_weight(g: &[f32], x: &[f32], dims: Dims, k: usize) -> Vec
             add_products(acc, &g[at * width * c..][..width * c], &under(x, at, dims, k, &beside), c, k);
         }
     });
-    (0..taps * c).map(|i| packed[i % taps * c + i / taps]).collect()
+    (0..c).flat_map(|channel| packed[channel..].iter().step_by(c).copied()).collect()
 }

@@ -98,6 +98,23 @@ vectorised! {
     }
 }
 
+/// Runs `pixel` along a line of `width` pixels, with where a tap's value lies from the start of its line, in pixels.
+/// Where all taps fall on the map there is nothing to ask; elsewhere `None` stands for those beside it.
+macro_rules! along {
+    ($width:expr, $k:expr, |$j:ident, $at:ident| $pixel:block) => {
+        let (p, width) = ($k / 2, $width);
+        for $j in 0..width {
+            if $j >= p && $j + p < width {
+                let $at = |kx: usize| Some($j + kx - p);
+                $pixel
+            } else {
+                let $at = |kx: usize| ($j + kx).checked_sub(p).filter(|at| *at < width);
+                $pixel
+            }
+        }
+    };
+}
+
 /// # Safety
 /// The sizes were checked for K x K taps.
 #[inline(always)]
@@ -108,21 +125,24 @@ unsafe fn filter<V: Vector, const K: usize>(y: &mut [f32], under: &[&[f32]], tap
         // SAFETY: every pixel and tap has this vector of channels.
         unsafe {
             let mut w = [[V::splat(0.0); K]; K];
-            for (tap, w) in w.as_flattened_mut().iter_mut().enumerate() {
-                *w = V::load(taps.as_ptr().add(tap * c + channel));
+            for ky in 0..K {
+                for kx in 0..K {
+                    w[ky][kx] = V::load(taps.as_ptr().add((ky * K + kx) * c + channel));
+                }
             }
             let bias = V::load(b.as_ptr().add(channel));
             let lines: [*const f32; K] = std::array::from_fn(|ky| under[ky].as_ptr().add(channel));
-            let mut pixel = |j: usize, taps: Range<usize>| {
+            along!(width, K, |j, at| {
                 let mut sum = bias;
                 for ky in 0..K {
-                    for kx in taps.clone() {
-                        sum = V::load(lines[ky].add((j + kx - K / 2) * c)).mul_add(w[ky][kx], sum);
+                    for kx in 0..K {
+                        if let Some(at) = at(kx) {
+                            sum = V::load(lines[ky].add(at * c)).mul_add(w[ky][kx], sum);
+                        }
                     }
                 }
                 sum.store(y.as_mut_ptr().add(j * c + channel));
-            };
-            along(width, K, &mut pixel, 0..K);
+            });
         }
     }
 }
@@ -136,36 +156,27 @@ unsafe fn products<V: Vector, const K: usize>(acc: &mut [f32], g: &[f32], under:
         // SAFETY: every pixel and tap has this vector of channels.
         unsafe {
             let mut sums = [[V::splat(0.0); K]; K];
-            for (tap, sum) in sums.as_flattened_mut().iter_mut().enumerate() {
-                *sum = V::load(acc.as_ptr().add(tap * c + channel));
+            for ky in 0..K {
+                for kx in 0..K {
+                    sums[ky][kx] = V::load(acc.as_ptr().add((ky * K + kx) * c + channel));
+                }
             }
             let lines: [*const f32; K] = std::array::from_fn(|ky| under[ky].as_ptr().add(channel));
-            let mut pixel = |j: usize, taps: Range<usize>| {
+            along!(width, K, |j, at| {
                 let g = V::load(g.as_ptr().add(j * c + channel));
                 for ky in 0..K {
-                    for kx in taps.clone() {
-                        sums[ky][kx] = V::load(lines[ky].add((j + kx - K / 2) * c)).mul_add(g, sums[ky][kx]);
+                    for kx in 0..K {
+                        if let Some(at) = at(kx) {
+                            sums[ky][kx] = V::load(lines[ky].add(at * c)).mul_add(g, sums[ky][kx]);
+                        }
                     }
                 }
-            };
-            along(width, K, &mut pixel, 0..K);
-            for (tap, sum) in sums.as_flattened().iter().enumerate() {
-                sum.store(acc.as_mut_ptr().add(tap * c + channel));
+            });
+            for ky in 0..K {
+                for kx in 0..K {
+                    sums[ky][kx].store(acc.as_mut_ptr().add((ky * K + kx) * c + channel));
+                }
             }
-        }
-    }
-}
-
-/// Runs `pixel` along a line. Where `all` taps fall on the map they are said as a constant, so that the loops over them
-/// are unrolled and what they index stays in registers.
-#[inline(always)]
-fn along(width: usize, k: usize, pixel: &mut impl FnMut(usize, Range<usize>), all: Range<usize>) {
-    let p = k / 2;
-    for j in 0..width {
-        if j >= p && j + p < width {
-            pixel(j, all.clone());
-        } else {
-            pixel(j, taps_at(j, width, k));
         }
     }
 }
