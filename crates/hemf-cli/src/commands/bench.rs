@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use hemf_bench::{Measurement, Settings, Work, measure};
-use hemf_train::{configuration, in_words};
+use hemf_train::{Layer, configuration, in_words};
 
 use super::print;
 use crate::{
@@ -67,7 +67,11 @@ enum WorkName {
 }
 
 pub(super) fn run(args: Bench) -> Result<Exit, Failure> {
-    let config = configuration(&args.model, &args.set.layers()?)?;
+    let mut layers = args.set.layers()?;
+    if args.recompute {
+        layers.push(Layer::set("--recompute", "train.recompute", "true")?);
+    }
+    let config = configuration(&args.model, &layers)?;
     let size = args.size.unwrap_or(config.data.preprocessing.size);
     let classes = config.model.classes().unwrap_or(7); // as ISIC2018 has
     let work = match args.work {
@@ -79,7 +83,7 @@ pub(super) fn run(args: Bench) -> Result<Exit, Failure> {
         warmup: args.warmup,
         repeats: args.repeat.into(),
         weights: args.weights,
-        recompute: args.recompute,
+        recompute: config.train.recompute,
         operations: args.operations,
         ..Settings::new(args.model.display().to_string(), config.model.with_classes(classes), work)
     };

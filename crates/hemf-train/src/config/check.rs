@@ -1,5 +1,7 @@
 //! Values that have the right type and still cannot be.
 
+use hemf_model::ModelConfig;
+
 use super::{Every, RunConfig, SaveEvery, Validate};
 use crate::{
     loss::ClassWeights,
@@ -63,6 +65,9 @@ impl RunConfig {
         at_least_one("train.accumulate", train.accumulate)?;
         at_most("train.accumulate", train.accumulate, 100_000)?;
         at_least_one("train.keep", train.keep)?;
+        ensure(!train.recompute || matches!(self.model, ModelConfig::Hemf(_)), "train.recompute", || {
+            "true, but only HEMF can run its blocks again".to_owned()
+        })?;
         train.clip_norm.map_or(Ok(()), |norm| positive("train.clip_norm", norm))?;
         train.ema.map_or(Ok(()), |decay| share("train.ema", decay))?;
         positive("train.layer_decay", train.layer_decay)?;
