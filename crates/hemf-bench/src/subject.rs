@@ -55,7 +55,7 @@ impl Subject {
             Self::Train { learner, images, labels, steps } => {
                 let step = *steps;
                 *steps += 1;
-                learner.gather(images, &*labels, step, step as u64)?;
+                learner.gather(images, &*labels, step, step as u64, 0)?;
                 let begun = std::time::Instant::now();
                 learner.apply(step)?;
                 Ok(begun.elapsed().as_secs_f64())
