@@ -17,16 +17,14 @@ row() { printf '| %-34s | %-60s |\n' "$1" "$2"; }
 if command -v nvidia-smi >/dev/null && nvidia-smi -L >"$log/cards" 2>/dev/null; then
     device=cuda:0
     scripts/cuda-build.sh build --release -p hemf-cli --features cuda
-    scripts/cuda-build.sh build --release -p hemf-train --features cuda --example speed
     infer="1 32 256" train="32 128" repeats=20
 else
     device=cpu
     echo "gpu-check: no GPU (nvidia-smi lists none): its part is left out, the processor's part runs" >&2
     cargo build --release -p hemf-cli
-    cargo build --release -p hemf-train --example speed
     infer="1" train="2" repeats=2
 fi
-hemf=$CARGO_TARGET_DIR/release/hemf speed=$CARGO_TARGET_DIR/release/examples/speed
+hemf=$CARGO_TARGET_DIR/release/hemf
 
 # number KEY: the value of KEY in the JSON line on stdin.
 number() { python3 -c 'import json, sys; print(round(json.loads(sys.stdin.readlines()[-1])[sys.argv[1]], 1))' "$1"; }
@@ -44,7 +42,7 @@ else
 fi
 for mode in infer train; do
     for batch in ${!mode}; do
-        row "$mode, batch $batch, hemf f32" "$("$speed" $mode "$batch" $repeats $device | number images_per_s) images/s" >>"$table"
+        row "$mode, batch $batch, hemf f32" "$("$hemf" bench $mode --batch "$batch" --repeat $repeats --device $device --json | number images_per_s) images/s" >>"$table"
         [ -n "$opponent" ] || continue
         for flags in "--amp none" "--amp bf16" "--amp bf16 --compile"; do
             if said=$(python3 "$opponent" --device "${device%%:*}" --mode $mode --batch "$batch" $flags 2>"$log/opponent"); then

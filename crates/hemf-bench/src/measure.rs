@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Instant};
 
+use candle_core::{Device, DeviceLocation};
 use hemf_model::ModelConfig;
 use hemf_train::Error;
 use serde::Serialize;
@@ -58,7 +59,7 @@ pub struct Measurement {
     /// The program and its version.
     pub program: &'static str,
     /// Where it ran.
-    pub device: &'static str,
+    pub device: String,
     /// What the network is called.
     pub network: String,
     /// What was repeated.
@@ -106,7 +107,7 @@ pub fn measure(settings: &Settings) -> Result<Measurement, Error> {
     let (min_s, median_s, max_s) = spread(seconds);
     Ok(Measurement {
         program: concat!("hemf ", env!("CARGO_PKG_VERSION")),
-        device: "cpu",
+        device: name(hemf_train::device()),
         network: settings.name.clone(),
         work: settings.work,
         batch: settings.batch,
@@ -120,6 +121,15 @@ pub fn measure(settings: &Settings) -> Result<Measurement, Error> {
         peak_bytes,
         operations,
     })
+}
+
+/// As `--device` takes it.
+fn name(device: &Device) -> String {
+    match device.location() {
+        DeviceLocation::Cpu => "cpu".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
 }
 
 /// Least, median and most.

@@ -1,9 +1,9 @@
 //! What is repeated: a network with a batch of random images.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use hemf_model::{Classifier, Mode, ParamStore};
-use hemf_train::{Error, Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig};
+use hemf_train::{Error, Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig, device};
 
 use crate::{Settings, Work};
 
@@ -18,14 +18,14 @@ impl Subject {
         let config = &settings.model;
         config.check_image_size(settings.size, settings.size)?;
         let shape = (settings.batch, config.in_channels(), settings.size, settings.size);
-        let images = Tensor::randn(0f32, 1.0, shape, &Device::Cpu)?;
-        let store = ParamStore::new(0, &Device::Cpu);
+        let images = Tensor::randn(0f32, 1.0, shape, device())?;
+        let store = ParamStore::new(0, device());
         match settings.work {
             Work::Infer => {
                 let mut model = match &settings.weights {
                     Some(path) => {
                         let weights = hemf_model::read_weights(path)?;
-                        config.build(VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu))?
+                        config.build(VarBuilder::from_tensors(weights, DType::F32, device()))?
                     }
                     None => config.build(store.builder())?,
                 };
@@ -35,7 +35,7 @@ impl Subject {
             Work::Train => {
                 let model = config.build(store.builder())?;
                 let classes = config.classes().unwrap_or(1);
-                let labels = Tensor::from_iter((0..settings.batch).map(|i| (i % classes) as u32), &Device::Cpu)?;
+                let labels = Tensor::from_iter((0..settings.batch).map(|i| (i % classes) as u32), device())?;
                 let optimizer = Optimizer::new(OptimizerConfig::default(), store.parameters());
                 let schedule = Schedule::new(&ScheduleConfig::default(), 100, 100);
                 let mut learner = Learner::new(model, Loss::default(), optimizer, schedule, None);
@@ -50,14 +50,17 @@ impl Subject {
         match self {
             Self::Infer { model, images } => {
                 std::hint::black_box(model.forward(images, Mode::Eval)?);
+                device().synchronize()?; // a GPU may still be at work when the call returns
                 Ok(0.0)
             }
             Self::Train { learner, images, labels, steps } => {
                 let step = *steps;
                 *steps += 1;
                 learner.gather(images, &*labels, step, step as u64, 0)?;
+                device().synchronize()?;
                 let begun = std::time::Instant::now();
                 learner.apply(step)?;
+                device().synchronize()?;
                 Ok(begun.elapsed().as_secs_f64())
             }
         }

@@ -7,9 +7,9 @@ use hemf_eval::{Averaging, Views};
 use hemf_train::{ConfigError, DeviceChoice, Layer, Split};
 
 use crate::commands::{
-    audit::Audit, bench::Bench, compare::Compare, config::Config, cv::Cv, diff::Diff, doctor::Doctor, eval::Eval, export::Export,
-    import::Import, info::Info, parity::Parity, plot::Plot, predict::Predict, prepare::Prepare, preview::Preview,
-    reproduce::Reproduce, runs::Runs, train::Train, verify::Verify, watch::Watch,
+    audit::Audit, bench::Bench, compare::Compare, config::Config, cv::Cv, diff::Diff, doctor::Doctor, eval::Eval,
+    export::Export, import::Import, info::Info, parity::Parity, plot::Plot, predict::Predict, prepare::Prepare,
+    preview::Preview, reproduce::Reproduce, runs::Runs, train::Train, verify::Verify, watch::Watch,
 };
 
 /// HEMF: a neural network that sorts medical images into classes.
@@ -77,7 +77,10 @@ pub(crate) enum Command {
 impl Command {
     /// Whether networks are run, so that it matters where.
     pub(crate) fn computes(&self) -> bool {
-        matches!(self, Self::Train(_) | Self::Eval(_) | Self::Cv(_) | Self::Predict(_) | Self::Reproduce(_))
+        matches!(
+            self,
+            Self::Train(_) | Self::Eval(_) | Self::Cv(_) | Self::Predict(_) | Self::Reproduce(_) | Self::Bench(_)
+        )
     }
 }
 

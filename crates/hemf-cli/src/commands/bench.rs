@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use hemf_bench::{Measurement, Settings, Work, measure};
-use hemf_train::{Layer, configuration, in_words};
+use hemf_train::{Layer, configuration, device, in_words};
 
 use super::print;
 use crate::{
@@ -46,7 +46,7 @@ pub(crate) struct Bench {
     #[arg(long)]
     recompute: bool,
 
-    /// Take one more run apart: time and rate of each operation, beside what the machine can do
+    /// Take one more run apart, on the processor: time and rate of each operation, beside what the machine can do
     #[arg(long)]
     operations: bool,
 
@@ -67,6 +67,11 @@ enum WorkName {
 }
 
 pub(super) fn run(args: Bench) -> Result<Exit, Failure> {
+    if args.operations && !device().is_cpu() {
+        return Err(Failure::usage(
+            "--operations takes a run on the processor apart; use the vendor's profiler on a GPU",
+        ));
+    }
     let mut layers = args.set.layers()?;
     if args.recompute {
         layers.push(Layer::set("--recompute", "train.recompute", "true")?);
@@ -99,10 +104,10 @@ pub(super) fn run(args: Bench) -> Result<Exit, Failure> {
 }
 
 fn text(seen: &Measurement) -> String {
-    let Measurement { batch, median_s, min_s, max_s, images_per_s, threads, size, .. } = seen;
+    let Measurement { device, batch, median_s, min_s, max_s, images_per_s, threads, size, .. } = seen;
     let peak = seen.peak_bytes.map_or_else(|| "unknown".to_owned(), in_words);
     let line = format!(
-        "batch {batch} of {size}x{size} on {threads} threads: {median_s:.4} s (from {min_s:.4} to {max_s:.4}), \
+        "batch {batch} of {size}x{size} on {device}, {threads} threads: {median_s:.4} s (from {min_s:.4} to {max_s:.4}), \
          {images_per_s:.2} images/s, at most {peak} of memory\n"
     );
     match &seen.operations {
