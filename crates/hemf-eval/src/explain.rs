@@ -197,7 +197,7 @@ mod tests {
     const SPOT: Spot = Spot { branch: Branch::Fusion, stage: 1 };
 
     fn images(values: [f32; 8]) -> Tensor {
-        Tensor::new(&values, &Device::Cpu).unwrap().reshape((1, 2, 2, 2)).unwrap()
+        Tensor::new(&values, hemf_train::device()).unwrap().reshape((1, 2, 2, 2)).unwrap()
     }
 
     /// The gradient of the logit at a pixel is 2 A_0 / 4 and -2 A_1 / 4; its means, with those of the channels 2.5 and 1,
