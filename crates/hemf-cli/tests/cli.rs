@@ -119,6 +119,9 @@ fn prepare_train_resume_and_evaluate() {
     let report = json(&place.hemf(&["eval", "runs/tiny", "--split", "validation", "--json", "--threads", "1"]));
     assert_eq!(report["samples"], 8);
     assert!(place.path("runs/tiny/report-validation/report.json").is_file());
+    // The first evaluation of this run: of validation images alone no temperature follows.
+    let facts = fs::read_to_string(place.path("runs/tiny/report-validation/evaluation.json")).unwrap();
+    assert!(serde_json::from_str::<serde_json::Value>(&facts).unwrap()["temperature"].is_null());
     let best = result["best"]["accuracy"].as_f64().unwrap();
     assert_eq!(report["accuracy"].as_f64().unwrap(), best);
 
@@ -138,6 +141,24 @@ fn prepare_train_resume_and_evaluate() {
     assert_eq!(place.hemf(&["eval", "runs/tiny", "--fail-under", "accuracy=1.1"]).code, Some(5));
     place.refuses(&["eval", "runs/tiny", "--fail-under", "acuracy=0.5"], 2, &["no score \"acuracy\""]);
     place.refuses(&["eval", "runs/tiny", "--subgroups", "sex"], 3, &["no column \"sex\""]);
+    place.refuses(&["eval", "runs/tiny", "--targets", "90"], 3, &["target of an operating point is 90"]);
+
+    // What decisions cost: each image is decided once, and a table that does not fit is refused with its line.
+    let costs = "class,leave,refer\nglobular,0,1\nhomogeneous,0,1\nreticular,5,1\nstreaks,5,1\n";
+    fs::write(place.path("costs.csv"), costs).unwrap();
+    let report = json(&place.hemf(&["eval", "runs/tiny", "--costs", "costs.csv", "--json"]));
+    let decided: u64 = report["costs"]["counts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|row| row.as_array().unwrap())
+        .map(|count| count.as_u64().unwrap())
+        .sum();
+    assert_eq!(decided, report["samples"].as_u64().unwrap());
+    assert!(report["costs"]["mean"]["value"].as_f64().unwrap() <= 5.0 && report["costs"]["without_network"] == 1.0);
+    assert!(place.path("runs/tiny/report/costs.csv").is_file());
+    fs::write(place.path("costs.csv"), costs.replace("streaks,5,1", "streaks,5,much")).unwrap();
+    place.refuses(&["eval", "runs/tiny", "--costs", "costs.csv"], 3, &["costs.csv, line 5", "\"refer\" is \"much\""]);
 
     // Two runs on the same images; other images are refused by name.
     let compared = json(&place.hemf(&["compare", "runs/tiny", "runs/tiny-2", "--out", "compared", "--json"]));
@@ -182,6 +203,26 @@ fn predict_answers_for_every_file_that_can_be_read() {
     let facts = std::fs::read_to_string(place.path("runs/tiny/report-flips-ensemble/evaluation.json")).unwrap();
     let facts: serde_json::Value = serde_json::from_str(&facts).unwrap();
     assert!(facts["temperature"].is_null() && facts["no_temperature"].as_str().unwrap().contains("averaged"));
+}
+
+#[test]
+fn pictures_are_read_as_in_training() {
+    let place = Place::new();
+    let shrink = "data.preprocessing.reading.shrink=32";
+    assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1", "--set", shrink]).code, Some(0));
+    let class = fs::read_dir(place.path("data")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir());
+    let image = fs::read_dir(class.unwrap()).unwrap().next().unwrap().unwrap().path();
+    // Read with a shorter side of 32 pixels, the picture is the one that has that side already.
+    let small = hemf_data::resize(&hemf_data::decode(&image).unwrap(), 32, 32);
+    hemf_eval::write_png(&place.path("small.png"), &small).unwrap();
+    let answer = |image: &str| json(&place.hemf(&["predict", "runs/tiny", image, "--json"]))["probability"].clone();
+    assert_eq!(answer(image.to_str().unwrap()), answer("small.png"));
+    assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1"]).code, Some(0));
+    place.refuses(
+        &["predict", "runs/tiny", "data", "--ensemble", "runs/tiny-2"],
+        3,
+        &["tiny-2", "reads files in another way"],
+    );
 }
 
 #[test]

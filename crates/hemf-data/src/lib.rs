@@ -53,7 +53,7 @@ mod transform;
 
 pub use augment::{Affine, Augmentation, Change, ColourJitter, Erasing, Mix, RandAugment};
 pub use crop::CropBox;
-pub use decode::{MAX_BYTES, MAX_PIXELS, Reading, decode};
+pub use decode::{MAX_BYTES, MAX_PIXELS, Reading, decode, has_image_extension};
 pub use draws::Draws;
 pub use error::{Error, ErrorKind};
 pub use loader::{Batch, Batches, Loader};

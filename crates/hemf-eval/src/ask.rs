@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hemf_data::{Raster, decode};
+use hemf_data::Raster;
 use hemf_metrics::argmax;
 use hemf_train::Error;
 use rayon::prelude::*;
@@ -70,7 +70,7 @@ pub fn ask(
     answered: &mut dyn FnMut(&Answer) -> Result<(), Error>,
 ) -> Result<(), Error> {
     for (number, batch) in files.chunks(predictor.batch()).enumerate() {
-        let read: Vec<Result<Raster, hemf_data::Error>> = batch.par_iter().map(|file| decode(file)).collect();
+        let read: Vec<Result<Raster, hemf_data::Error>> = batch.par_iter().map(|file| predictor.read(file)).collect();
         let pictures: Vec<Raster> = read.iter().filter_map(|read| read.as_ref().ok()).cloned().collect();
         let mut rows = predictor.probabilities(&pictures)?.into_iter();
         let measures: Vec<Measures> = pictures.par_iter().map(Measures::new).collect();

@@ -149,7 +149,7 @@ fn probability_drops(
 /// # Errors
 /// As [`grad_cam`].
 pub fn grad_cam_of_last(network: &Network, picture: &Raster, class: usize) -> Result<HeatMap, Error> {
-    let last = spots(network)?.into_iter().next_back();
+    let last = spots(network)?.last().copied();
     let maps = grad_cam(network, picture, class, |spot| Some(spot) == last)?;
     maps.into_iter().next().map(|(_, map)| map).ok_or_else(|| Error::Checkpoint {
         path: network.checkpoint().path().to_owned(),
@@ -157,11 +157,15 @@ pub fn grad_cam_of_last(network: &Network, picture: &Raster, class: usize) -> Re
     })
 }
 
-/// Every stage of every branch, in the order in which the network comes to them.
+/// Every stage of every branch, in the order in which the network comes to them. The first call takes a pass of a blank
+/// image, further ones of the same network nothing.
 ///
 /// # Errors
 /// A network without stages, or an operation on tensors that fails.
-pub fn spots(network: &Network) -> Result<Vec<Spot>, Error> {
+pub fn spots(network: &Network) -> Result<&[Spot], Error> {
+    if let Some(spots) = network.spots().get() {
+        return Ok(spots);
+    }
     let settings = network.preprocessing();
     let blank = Tensor::zeros((1, settings.channels, settings.size, settings.size), DType::F32, hemf_train::device())?;
     let spots = RefCell::new(Vec::new());
@@ -170,7 +174,7 @@ pub fn spots(network: &Network) -> Result<Vec<Spot>, Error> {
         Ok(map)
     };
     network.model().forward_tapped(&blank, Mode::Eval, &note)?;
-    Ok(spots.into_inner())
+    Ok(network.spots().get_or_init(|| spots.into_inner()))
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
+use hemf_data::has_image_extension;
 use hemf_train::Error;
-
-const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 
 /// The files that `named` means, in order: a file, all images of a folder and its subfolders, a pattern such as
 /// `scans/*.png`, or `-` for a list with one of these on each line of `list`. A name that means nothing stays as it is,
@@ -60,11 +59,9 @@ fn folder(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
         entries.map_err(|source| unreadable(path, &source))?.into_iter().map(|entry| entry.path()).collect();
     entries.sort();
     for entry in entries {
-        let image =
-            entry.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)));
         if entry.is_dir() {
             folder(&entry, files)?;
-        } else if image {
+        } else if has_image_extension(&entry) {
             files.push(entry);
         }
     }
@@ -84,18 +81,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         std::fs::create_dir(at("sub")).unwrap();
-        for name in ["b.png", "a.JPG", "note.txt", "sub/c.jpeg", "1%0.png"] {
+        for name in ["b.png", "a.JPG", "note.txt", "sub/c.jpeg", "sub/d.TIFF", "1%0.png"] {
             std::fs::write(at(name), "").unwrap();
         }
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
         let named = |names: &[String], list: &str| files_of(names, &mut list.as_bytes()).unwrap();
-        let all = [at("1%0.png"), at("a.JPG"), at("b.png"), at("sub/c.jpeg")];
+        let all = [at("1%0.png"), at("a.JPG"), at("b.png"), at("sub/c.jpeg"), at("sub/d.TIFF")];
         assert_eq!(named(&[text(dir.path().to_owned())], ""), all);
         assert_eq!(named(&[text(at("*.png"))], ""), [at("1%0.png"), at("b.png")]);
         let list = format!("{}\r\n\n{}\n", text(at("b.png")), text(at("sub")));
-        assert_eq!(named(&["-".to_owned()], &list), [at("b.png"), at("sub/c.jpeg")]);
+        assert_eq!(named(&["-".to_owned()], &list), [at("b.png"), at("sub/c.jpeg"), at("sub/d.TIFF")]);
         // What means nothing is kept, to be told as unreadable.
-        assert_eq!(named(&[text(at("*.tif"))], ""), [at("*.tif")]);
+        assert_eq!(named(&[text(at("*.gif"))], ""), [at("*.gif")]);
         assert!(files_of(&[text(at("["))], &mut "".as_bytes()).is_err());
     }
 }

@@ -24,6 +24,7 @@ mod ask;
 mod compare;
 mod evaluation;
 pub mod explain;
+mod files;
 mod files_of;
 mod heat;
 mod inputs;
@@ -41,9 +42,11 @@ pub use evaluation::{
 };
 pub use files_of::files_of;
 pub use heat::{HeatMap, seen};
+/// What [`EvalSettings`] take.
+pub use hemf_metrics::decision::CostMatrix;
 pub use inputs::{InputStatistics, Measures, Range};
 pub use network::{Network, StoredTemperature};
 pub use png::{png, write_png};
 pub use predictor::{Averaging, Predictor};
-pub use report::{ClassOperation, Coverage, Findings, Trust, plot_again, write_report};
+pub use report::{ClassOperation, Costed, Coverage, Findings, Trust, plot_again, write_report};
 pub use view::{View, Views};

@@ -1,6 +1,7 @@
 //! A trained network, ready to be asked.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
@@ -11,6 +12,7 @@ use hemf_train::{Card, Checkpoint, Error, Model, device};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::explain::Spot;
 use crate::{InputStatistics, View};
 
 /// The file of a checkpoint that holds [`StoredTemperature`].
@@ -40,6 +42,8 @@ pub struct Network {
     temperature: Option<StoredTemperature>,
     inputs: Option<InputStatistics>,
     parameters: usize,
+    /// Found when first asked for.
+    spots: OnceLock<Vec<Spot>>,
 }
 
 impl Network {
@@ -60,6 +64,7 @@ impl Network {
             parameters: config.size_report(size, size)?.parameters.used,
             temperature: checkpoint.added(CALIBRATION)?,
             inputs: checkpoint.added(INPUTS)?,
+            spots: OnceLock::new(),
             card,
             checkpoint,
         })
@@ -142,6 +147,11 @@ impl Network {
     pub fn logits(&self, pictures: &[Raster], view: View) -> Result<Vec<Vec<f32>>, Error> {
         let images = self.batch(pictures, view)?;
         Ok(self.packed.forward(&images, Mode::Eval)?.to_vec2()?)
+    }
+
+    /// For [`explain::spots`](crate::explain::spots).
+    pub(crate) fn spots(&self) -> &OnceLock<Vec<Spot>> {
+        &self.spots
     }
 
     /// With gradients.

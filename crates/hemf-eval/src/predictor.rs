@@ -31,7 +31,7 @@ impl Predictor {
     /// Loads one network or several.
     ///
     /// # Errors
-    /// A checkpoint that does not load, or networks that know other classes than the first.
+    /// A checkpoint that does not load, or networks that know other classes than the first or read files otherwise.
     pub fn load(paths: &[PathBuf], views: Views, averaging: Averaging) -> Result<Self, Error> {
         let networks: Vec<Network> = paths.iter().map(|path| Network::load(path)).collect::<Result<_, _>>()?;
         let Some(first) = networks.first() else {
@@ -42,6 +42,12 @@ impl Predictor {
                 let (others, these) = (first.classes().join(", "), network.classes().join(", "));
                 let what =
                     format!("knows the classes {these}; it cannot be asked together with one that knows {others}");
+                return Err(Error::Checkpoint { path: network.checkpoint().path().to_owned(), what });
+            }
+            if network.preprocessing().reading != first.preprocessing().reading {
+                let what = "reads files in another way (data.preprocessing.reading) than the network that it is asked \
+                            together with"
+                    .to_owned();
                 return Err(Error::Checkpoint { path: network.checkpoint().path().to_owned(), what });
             }
         }
@@ -86,6 +92,14 @@ impl Predictor {
     pub fn temperature(&self) -> Option<Temperature> {
         let stored = self.first().temperature()?;
         self.is_plain().then_some(stored.temperature)
+    }
+
+    /// Reads and decodes an image file as in training: turned, windowed or shrunk, where the configuration says so.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn read(&self, path: &Path) -> Result<Raster, hemf_data::Error> {
+        self.first().preprocessing().reading.decode(path)
     }
 
     /// Probabilities of each picture, one per class, before any temperature.

@@ -56,8 +56,8 @@ pub use logits::{argmax, cross_entropy, softmax};
 pub use predictions::Predictions;
 pub use probability::{Bins, CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use report::{
-    Averages, ClassReport, ClassScores, Intervals, Report, ReportOptions, ScoreInterval, UndefinedScore, write_report,
-    write_report_with,
+    Averages, ClassReport, ClassScores, Intervals, Report, ReportOptions, ScoreInterval, UndefinedScore,
+    write_reliability, write_report, write_report_with,
 };
 pub use roc::{RocCurve, RocCurves, RocPoint};
 pub use score::{Score, Undefined};

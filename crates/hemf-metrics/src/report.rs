@@ -6,7 +6,7 @@ mod text;
 mod write;
 
 pub use intervals::{Intervals, ReportOptions, ScoreInterval};
-pub use tables::ClassScores;
+pub use tables::{ClassScores, write_reliability};
 pub use write::{write_report, write_report_with};
 
 use crate::score::weighted_mean;

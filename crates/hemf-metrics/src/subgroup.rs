@@ -113,11 +113,9 @@ impl Subgroups {
             text += cells.join("  ").trim_end();
             text += "\n";
         }
-        for group in &self.groups {
-            for notice in &group.notices {
-                // Writing to a String cannot fail.
-                let _ = writeln!(text, "{}: {notice}", group.value);
-            }
+        for group in self.groups.iter().filter(|group| !group.notices.is_empty()) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{}: {}", group.value, group.notices.join("; "));
         }
         text
     }
@@ -161,9 +159,11 @@ fn notices(classes: &[String], support: &[u64], groups: Option<u64>) -> Vec<Stri
     let (absent, few) = (named(&|n| n == 0), named(&|n| n > 0 && n < SMALLEST_CLASS));
     let mut notices = Vec::new();
     if samples < SMALLEST_SUBGROUP {
-        notices.push(format!("only {samples} samples: too few to say anything about this subgroup"));
+        let plural = if samples == 1 { "" } else { "s" };
+        notices.push(format!("only {samples} sample{plural}: too few to say anything about this subgroup"));
     } else if let Some(groups) = groups.filter(|&groups| groups < SMALLEST_SUBGROUP) {
-        notices.push(format!("only {groups} groups of samples: too few to say anything about this subgroup"));
+        let plural = if groups == 1 { "" } else { "s" };
+        notices.push(format!("only {groups} group{plural} of samples: too few to say anything about this subgroup"));
     }
     if !absent.is_empty() {
         notices.push(format!("no sample of {}: left out of the means over classes", absent.join(", ")));

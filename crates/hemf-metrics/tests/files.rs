@@ -1,7 +1,7 @@
 //! The files of a report.
 
 use hemf_metrics::plot::{self, Cells};
-use hemf_metrics::uncertainty::{Bootstrap, Resampling};
+use hemf_metrics::uncertainty::{Bootstrap, Level, Resampling};
 use hemf_metrics::{
     ClassScores, ConfusionMatrix, Intervals, Predictions, ReportOptions, RocCurves, ScoreHistograms, write_report,
     write_report_with,
@@ -118,7 +118,7 @@ fn any_number_of_classes_can_be_drawn() {
         let scores = ClassScores::new(&predictions.confusion_matrix(), predictions.classes(), &intervals);
         for picture in [
             plot::precision_recall_curves(&curves),
-            plot::reliability_diagram(&predictions.calibration()),
+            plot::reliability_diagram(&predictions.calibration(), Level::default()),
             plot::score_histograms(&histograms),
             plot::class_bars(&scores),
         ] {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hemf_eval::{EvalSettings, Findings, Predictor, measure, write_report};
+use hemf_eval::{CostMatrix, EvalSettings, Findings, Predictor, measure, write_report};
 use hemf_train::{Checkpoint, RunFolder, Split};
 
 use super::print;
@@ -46,6 +46,11 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "SHARE,...", value_delimiter = ',', default_values_t = EvalSettings::default().targets)]
     targets: Vec<f64>,
 
+    /// A table of what decisions cost for each true class: `class,DECISION,...`, a line for each class. The report then
+    /// has the decisions of least expected cost
+    #[arg(long, value_name = "FILE")]
+    costs: Option<PathBuf>,
+
     /// Resamples of the bootstrap
     #[arg(long, value_name = "N", default_value_t = EvalSettings::default().resamples)]
     resamples: usize,
@@ -83,8 +88,9 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     let split = Split::from(args.split);
     eprintln!("evaluating {} on {split} images", checkpoint.path().display());
     let Eval { subgroups, targets, resamples, seed, level, errors, .. } = args;
-    let settings = EvalSettings { resamples, seed, level, targets, subgroups, errors };
     let mut predictor = Predictor::load(&args.asked.runs(path), args.asked.views(), args.asked.averaging())?;
+    let costs = args.costs.map(|file| CostMatrix::read_csv(&file, predictor.classes())).transpose()?;
+    let settings = EvalSettings { resamples, seed, level, targets, subgroups, errors, costs };
     let mut progress = Progress::new();
     let data = args.data.as_deref();
     let evaluation = measure(&mut predictor, data, split, args.allow_changed, settings, &mut progress);

@@ -64,7 +64,9 @@ pub(super) fn run(args: Predict) -> Result<Exit, Failure> {
     let predictor = Predictor::load(&args.asked.runs(args.run), args.asked.views(), args.asked.averaging())?;
     let files = files_of(&args.images, &mut stdin().lock())?;
     if files.is_empty() {
-        return Err(Failure::input("no images: the folder or list holds no .jpg, .jpeg or .png file"));
+        return Err(Failure::input(
+            "no images: the folder or list holds no file named like a JPEG, PNG, TIFF, BMP, WebP or DICOM image",
+        ));
     }
     match predictor.temperature() {
         Some(temperature) => eprintln!("note: probabilities are calibrated (temperature {:.3})", temperature.get()),
@@ -102,8 +104,9 @@ pub(super) fn run(args: Predict) -> Result<Exit, Failure> {
     })?;
     written?;
     let seconds = start.elapsed().as_secs_f64();
+    let plural = if files.len() == 1 { "" } else { "s" };
     eprintln!(
-        "{} images in {seconds:.1} s, {:.1} a second; {unlike} unlike the training images, {unread} could not be read",
+        "{} image{plural} in {seconds:.1} s, {:.1} a second; {unlike} unlike the training images, {unread} could not be read",
         files.len(),
         files.len() as f64 / seconds
     );

@@ -90,6 +90,13 @@ impl Format {
     }
 }
 
+/// Whether a file is taken for an image by its extension, in any case: those of JPEG, PNG, TIFF, BMP, WebP and DICOM. What
+/// it really is, its content tells.
+pub fn has_image_extension(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    Format::extensions_of_all().any(|known| known.eq_ignore_ascii_case(extension))
+}
+
 /// Reads and decodes an image file to three channels. The format is told by the content, not the name.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, decode::Format};
+use crate::{Error, has_image_extension};
 
 /// A walk over folders that enters each of them once.
 pub(super) struct Walk {
@@ -122,11 +122,10 @@ impl Walk {
     /// Whether the name is an image's, by its extension in any case; counts it if not. What the file really is, its
     /// content tells.
     fn is_image(&mut self, name: &str) -> bool {
-        let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
-        let extension = extension.to_ascii_lowercase();
-        let is_image = Format::extensions_of_all().any(|known| known == extension);
+        let is_image = has_image_extension(Path::new(name));
         if !is_image {
-            *self.others.entry(extension).or_default() += 1;
+            let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
+            *self.others.entry(extension.to_ascii_lowercase()).or_default() += 1;
         }
         is_image
     }

@@ -6,7 +6,7 @@ use hemf_metrics::{RocCurves, plot};
 use hemf_train::Error;
 
 use super::ComparedRuns;
-use crate::png::write;
+use crate::files::{write, write_csv};
 
 impl ComparedRuns {
     /// As JSON, indented.
@@ -26,12 +26,7 @@ impl ComparedRuns {
         let curves: Vec<(String, RocCurves)> = names.zip(self.predictions.iter().map(RocCurves::new)).collect();
         plot::roc_of_runs(&curves).write(folder, "roc")?;
         let table = |name: &str, rows: Vec<Vec<String>>| {
-            let path = folder.join(name);
-            let mut csv = csv::Writer::from_writer(Vec::new());
-            let written = rows.iter().try_for_each(|row| csv.write_record(row));
-            let bytes = written.and_then(|()| csv.into_inner().map_err(|error| error.into_error().into()));
-            let bytes = bytes.map_err(|error: csv::Error| Error::Write { path: path.clone(), source: error.into() })?;
-            write(&path, &bytes)
+            write_csv(&folder.join(name), |csv| rows.iter().try_for_each(|row| csv.write_record(row)))
         };
         table("roc.csv", roc_rows(&curves))?;
         table("changed.csv", self.changed_rows())

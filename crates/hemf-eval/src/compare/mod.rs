@@ -122,6 +122,9 @@ pub fn compare(paths: &[PathBuf], settings: &CompareSettings) -> Result<Compared
         }
     }
     correct_for_pairs(&mut pairs);
+    for (name, evaluation) in names.iter().zip(&evaluations) {
+        notes.extend(evaluation.facts.audit.leak().map(|leak| format!("{name}: {leak}")));
+    }
     let groups = options.groups.is_some().then(|| resampling.units());
     if groups.is_some() && !pairs.is_empty() {
         notes.push(
@@ -150,6 +153,11 @@ type Figures = (&'static str, &'static [(&'static str, f64)]);
 
 /// The published figures of a run's network on its data set.
 fn figures(name: &str, evaluation: &Evaluation) -> Result<Figures, Error> {
+    if evaluation.facts.split != "test" {
+        let what =
+            format!("was measured on {} images; the published figures are of test images", evaluation.facts.split);
+        return Err(Error::Checkpoint { path: name.into(), what });
+    }
     let kind = evaluation.facts.networks.first().and_then(|network| network.config["model"]["kind"].as_str());
     let rule = &evaluation.facts.rule;
     published_figures(kind.unwrap_or_default(), rule).ok_or_else(|| Error::Checkpoint {

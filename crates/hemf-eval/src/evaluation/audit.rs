@@ -96,9 +96,15 @@ impl Audit {
         }
     }
 
-    /// Whether something of the training is in what is measured, as far as the manifest tells.
-    pub fn leaks(&self) -> bool {
-        self.groups_trained_and_measured + self.duplicates_trained_and_measured > 0
+    /// What of the training is in what is measured, as far as the manifest tells, as a sentence or two.
+    pub fn leak(&self) -> Option<String> {
+        let (groups, duplicates) = (self.groups_trained_and_measured, self.duplicates_trained_and_measured);
+        (groups + duplicates > 0).then(|| {
+            format!(
+                "Training and measured images overlap: {groups} groups (such as patients) and {duplicates} file contents \
+                 are in both. The numbers are too good."
+            )
+        })
     }
 }
 
@@ -125,13 +131,16 @@ mod tests {
         ];
         let manifest = Manifest::new(std::path::Path::new("."), 1, "by hand", rows).unwrap();
         let audit = Audit::new(&manifest, Some(Split::Test));
-        assert!(audit.leaks() && audit.has_groups);
+        assert!(audit.leak().unwrap().contains(" 1 groups (such as patients) and 1 file contents are in both"));
+        assert!(audit.has_groups);
         assert_eq!((audit.groups_across_splits, audit.duplicates_across_splits, audit.conflicting_labels), (2, 1, 1));
         // p2 is in training and validation: no leak into what is measured on the test images.
         assert_eq!((audit.groups_trained_and_measured, audit.duplicates_trained_and_measured), (1, 1));
         let of_validation = Audit::new(&manifest, Some(Split::Validation));
         assert_eq!((of_validation.groups_trained_and_measured, of_validation.duplicates_trained_and_measured), (1, 0));
-        assert!(!Audit::new(&manifest, Some(Split::Train)).leaks() && !Audit::new(&manifest, None).leaks());
+        for measured in [Some(Split::Train), None] {
+            assert_eq!(Audit::new(&manifest, measured).leak(), None);
+        }
         assert_eq!(audit.examples[0], "group p1: test, train");
         assert_eq!(audit.classes[1], ClassCount { class: "y".into(), train: 1, validation: 2, test: 0 });
     }

@@ -7,7 +7,7 @@ use hemf_metrics::plot::EpochScores;
 use hemf_train::Error;
 
 use super::{ErrorPictures, Evaluation, Facts, Samples};
-use crate::png::{remove, write};
+use crate::files::{Csv, remove, write, write_csv};
 
 const FACTS: &str = "evaluation.json";
 const PREDICTIONS: &str = "predictions.csv";
@@ -23,11 +23,6 @@ impl Evaluation {
     /// # Errors
     /// [`Error::Write`].
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        let table = |path: &str, bytes: Result<Vec<u8>, csv::Error>| {
-            let path = folder.join(path);
-            let bytes = bytes.map_err(|error| Error::Write { path: path.clone(), source: error.into() })?;
-            write(&path, &bytes)
-        };
         let json = serde_json::to_string_pretty(&self.facts)
             .map_err(|error| Error::Write { path: folder.join(FACTS), source: error.into() })?;
         write(&folder.join(FACTS), (json + "\n").as_bytes())?;
@@ -36,8 +31,8 @@ impl Evaluation {
             Some(validation) => validation.write_csv(&folder.join(VALIDATION))?,
             None => remove(&folder.join(VALIDATION))?,
         }
-        table(SAMPLES, self.samples.to_csv(self.predictions.ids()))?;
-        table(EPOCHS, epochs_table(&self.epochs))?;
+        write_csv(&folder.join(SAMPLES), |csv| self.samples.to_csv(csv, self.predictions.ids()))?;
+        write_csv(&folder.join(EPOCHS), |csv| epochs_table(csv, &self.epochs))?;
         let errors = folder.join(ERRORS);
         if errors.is_dir() {
             std::fs::remove_dir_all(&errors).map_err(|source| Error::Write { path: errors.clone(), source })?;
@@ -48,7 +43,7 @@ impl Evaluation {
                 write(&errors.join(format!("{:02}-{name}.png", rank + 1)), png)?;
             }
         }
-        table(ERRORS_LIST, self.errors_table())
+        write_csv(&folder.join(ERRORS_LIST), |csv| self.errors_table(csv))
     }
 
     /// Reads what [`write`](Self::write) wrote.
@@ -70,8 +65,7 @@ impl Evaluation {
         Ok(Self { facts, validation, samples, errors, epochs: read_epochs(&folder.join(EPOCHS)), predictions })
     }
 
-    fn errors_table(&self) -> Result<Vec<u8>, csv::Error> {
-        let mut csv = csv::Writer::from_writer(Vec::new());
+    fn errors_table(&self, csv: &mut Csv) -> Result<(), csv::Error> {
         csv.write_record(["rank", "id", "true", "predicted", "probability", "heat_maps"])?;
         let (predicted, rows) = (self.predictions.predicted(), self.predictions.rows().collect::<Vec<_>>());
         for (rank, error) in self.errors.iter().enumerate() {
@@ -87,7 +81,7 @@ impl Evaluation {
                 maps.join(" "),
             ])?;
         }
-        csv.into_inner().map_err(|error| error.into_error().into())
+        Ok(())
     }
 }
 
@@ -138,8 +132,7 @@ fn read_epochs(path: &Path) -> Vec<EpochScores> {
         .collect()
 }
 
-fn epochs_table(epochs: &[EpochScores]) -> Result<Vec<u8>, csv::Error> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
+fn epochs_table(csv: &mut Csv, epochs: &[EpochScores]) -> Result<(), csv::Error> {
     csv.write_record(EPOCH_COLUMNS)?;
     for scores in epochs {
         let maybe = |score: Option<f64>| score.map_or_else(String::new, |score| score.to_string());
@@ -151,5 +144,5 @@ fn epochs_table(epochs: &[EpochScores]) -> Result<Vec<u8>, csv::Error> {
             maybe(scores.validation_accuracy),
         ])?;
     }
-    csv.into_inner().map_err(|error| error.into_error().into())
+    Ok(())
 }

@@ -1,11 +1,11 @@
 //! Measuring: images through the networks.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
-use hemf_data::{Manifest, Raster, Sample, Split, decode};
+use hemf_data::{Manifest, Raster, Sample, Split};
 use hemf_metrics::Predictions;
-use hemf_metrics::decision::Temperature;
+use hemf_metrics::decision::{CostMatrix, Target, Temperature};
+use hemf_metrics::uncertainty::Level;
 use hemf_model::Branch;
 use hemf_train::{Card, Checkpoint, Error, EvalSet, Event, Observer, Silent};
 use rayon::prelude::*;
@@ -33,11 +33,29 @@ pub struct EvalSettings {
     pub subgroups: Vec<String>,
     /// How many errors are pictured.
     pub errors: usize,
+    /// What decisions cost for each class, in the order of the network's.
+    #[serde(default)]
+    pub costs: Option<CostMatrix>,
 }
 
 impl Default for EvalSettings {
     fn default() -> Self {
-        Self { resamples: 2000, seed: 0, level: 0.95, targets: vec![0.9, 0.95], subgroups: Vec::new(), errors: 12 }
+        let (targets, subgroups) = (vec![0.9, 0.95], Vec::new());
+        Self { resamples: 2000, seed: 0, level: 0.95, targets, subgroups, errors: 12, costs: None }
+    }
+}
+
+impl EvalSettings {
+    /// What would else be found wrong when all is computed.
+    fn check(&self, classes: usize) -> Result<(), Error> {
+        Level::new(self.level)?;
+        for &target in &self.targets {
+            Target::sensitivity(target)?;
+        }
+        match &self.costs {
+            Some(costs) => Ok(costs.check(classes)?),
+            None => Ok(()),
+        }
     }
 }
 
@@ -65,6 +83,7 @@ pub fn measure(
     let set = EvalSet::open(&checkpoint, &card, data, split, allow_changed, observer)?;
     let samples = Samples::new(&set.manifest, &set.samples);
     check_columns(&samples, &settings.subgroups)?;
+    settings.check(set.manifest.classes().len())?;
     let predictions = score(predictor, &set.manifest, &set.samples, observer)?;
 
     let validation = match split {
@@ -84,10 +103,15 @@ pub fn measure(
     if let Some((predictions, set)) = &validation {
         no_temperature = keep(predictor, predictions, set)?.err();
     }
-    let temperature = predictor.temperature().zip(validation.as_ref()).map(|(temperature, (predictions, _))| {
+    // Stored by this evaluation or by an earlier one: in either case what the predict command uses.
+    let temperature = predictor.temperature().map(|temperature| {
+        let validation = validation.as_ref().map(|(predictions, _)| predictions);
         let loss = |predictions: &Predictions| predictions.log_loss().or_zero();
-        let validation_loss_after = loss(&temperature.apply(predictions));
-        FittedTemperature { temperature, validation_loss_before: loss(predictions), validation_loss_after }
+        FittedTemperature {
+            temperature,
+            validation_loss_before: validation.map(loss),
+            validation_loss_after: validation.map(|predictions| loss(&temperature.apply(predictions))),
+        }
     });
     let errors = picture_errors(predictor.first(), &set, &predictions, settings.errors, observer)?;
     let name = if set.whole_folder { "all".to_owned() } else { split.to_string() };
@@ -97,6 +121,7 @@ pub fn measure(
         views: predictor.views(),
         averaging: predictor.averaging(),
         split: name,
+        data: set.manifest.root().file_name().unwrap_or_default().to_string_lossy().into_owned(),
         manifest_seal: set.manifest.seal().to_owned(),
         rule: set.manifest.rule().to_owned(),
         split_seed: set.manifest.seed(),
@@ -170,7 +195,8 @@ fn score(
     let mut rows = Vec::with_capacity(samples.len() * manifest.classes().len());
     let mut done = 0;
     for batch in samples.chunks(predictor.batch()) {
-        let pictures: Vec<Raster> = batch.par_iter().map(|sample| decode(&sample.path)).collect::<Result<_, _>>()?;
+        let pictures: Vec<Raster> =
+            batch.par_iter().map(|sample| predictor.read(&sample.path)).collect::<Result<_, _>>()?;
         rows.extend(predictor.probabilities(&pictures)?.into_iter().flatten());
         done += batch.len();
         observer.event(&Event::Scored { done, total: samples.len() });
@@ -184,21 +210,12 @@ fn score(
 fn keep_inputs(network: &mut Network, manifest: &Manifest) -> Result<(), Error> {
     let samples = manifest.samples(Split::Train);
     let step = samples.len().div_ceil(MOST_MEASURED).max(1);
-    let failed = Mutex::new(None);
+    let reading = &network.preprocessing().reading;
     let chosen: Vec<&Sample> = samples.iter().step_by(step).collect();
-    let measures: Vec<Measures> = chosen
-        .par_iter()
-        .filter_map(|sample| match decode(&sample.path) {
-            Ok(picture) => Some(Measures::new(&picture)),
-            Err(error) => {
-                *failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error);
-                None
-            }
-        })
-        .collect();
-    if let Some(error) = failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
-        return Err(error.into());
-    }
+    let measure = |sample: &&Sample| Ok(Measures::new(&reading.decode(&sample.path)?));
+    // Read in parallel, and the first failure in the order of the images told.
+    let measures: Vec<Result<Measures, hemf_data::Error>> = chosen.par_iter().map(measure).collect();
+    let measures: Vec<Measures> = measures.into_iter().collect::<Result<_, _>>()?;
     match InputStatistics::new(&measures) {
         Some(statistics) => network.keep_inputs(statistics),
         None => Ok(()),
@@ -222,7 +239,7 @@ fn picture_errors(
     // Each stage of the fusion, and the last map of every other branch.
     let wanted = |spot: explain::Spot| spot.branch == Branch::Fusion || Some(spot.stage) == last;
     let picture = |&sample: &usize| {
-        let picture = decode(&set.samples[sample].path)?;
+        let picture = network.preprocessing().reading.decode(&set.samples[sample].path)?;
         let seen = heat::seen(&picture, network.preprocessing(), THUMBNAIL);
         let maps = explain::grad_cam(network, &picture, predicted[sample], wanted)?;
         let heat = maps.into_iter().map(|(spot, map)| Ok((spot.name(), png::png(&map.over(&seen))?)));

@@ -47,6 +47,9 @@ pub struct Facts {
     pub averaging: Averaging,
     /// The part of the images: `test`, `validation`, `train`, or `all` of a folder.
     pub split: String,
+    /// Name of the folder that they lie in.
+    #[serde(default)]
+    pub data: String,
     /// Seal of the manifest that lists them.
     pub manifest_seal: String,
     /// How it was split, as the manifest says.
@@ -89,10 +92,11 @@ pub struct NetworkFacts {
 pub struct FittedTemperature {
     /// What logits are divided by.
     pub temperature: Temperature,
-    /// Mean cross entropy of the validation images before.
-    pub validation_loss_before: f64,
+    /// Mean cross entropy of the validation images before; `None` where they were not at hand, and an earlier evaluation
+    /// has fitted the temperature.
+    pub validation_loss_before: Option<f64>,
     /// Mean cross entropy of the validation images after.
-    pub validation_loss_after: f64,
+    pub validation_loss_after: Option<f64>,
 }
 
 /// An error of the network, pictured.

@@ -6,6 +6,8 @@ use std::path::Path;
 use hemf_data::{Manifest, Sample};
 use hemf_train::Error;
 
+use crate::files::Csv;
+
 /// The group of each image, where the manifest has groups, and its further columns; in the order of the predictions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Samples {
@@ -18,7 +20,7 @@ pub struct Samples {
 /// Name and values of a column.
 pub type Column = (String, Vec<String>);
 
-/// With more than this many different numbers a column is cut into bands.
+/// With more than this many different numbers a column is cut into quarters; ages are always in bands.
 const MOST_VALUES: usize = 8;
 
 /// Columns of more values than this are taken for names rather than for subgroups.
@@ -38,8 +40,7 @@ impl Samples {
     }
 
     /// `samples.csv`: `id`, `group` where there are groups, and the columns.
-    pub(crate) fn to_csv(&self, ids: &[String]) -> Result<Vec<u8>, csv::Error> {
-        let mut csv = csv::Writer::from_writer(Vec::new());
+    pub(crate) fn to_csv(&self, csv: &mut Csv, ids: &[String]) -> Result<(), csv::Error> {
         let group = self.groups.as_ref().map(|_| "group");
         let names = self.columns.iter().map(|(name, _)| name.as_str());
         csv.write_record(std::iter::once("id").chain(group).chain(names))?;
@@ -48,7 +49,7 @@ impl Samples {
             let values = self.columns.iter().map(|(_, values)| &values[i]);
             csv.write_record(std::iter::once(id).chain(group).chain(values))?;
         }
-        csv.into_inner().map_err(|error| error.into_error().into())
+        Ok(())
     }
 
     /// Reads `samples.csv`, whose images must be `ids` in this order.
@@ -94,11 +95,14 @@ fn banded(name: &str, values: &[String]) -> Vec<String> {
     let mut sorted = numbers.clone();
     sorted.sort_by(f64::total_cmp);
     sorted.dedup();
+    // Bands of ages do not hang on the images at hand, so that reports of several sets have the same.
+    let age = name.eq_ignore_ascii_case("age");
     // A few words among many numbers, such as "40+", stay as they are.
-    if 2 * numbers.len() < known.len() || sorted.len() <= MOST_VALUES || sorted.iter().any(|value| !value.is_finite()) {
+    let mostly_words = 2 * numbers.len() < known.len() || sorted.iter().any(|value| !value.is_finite());
+    if mostly_words || (sorted.len() <= MOST_VALUES && !age) {
         return values.to_vec();
     }
-    let band: Box<dyn Fn(f64) -> String> = if name.eq_ignore_ascii_case("age") {
+    let band: Box<dyn Fn(f64) -> String> = if age {
         Box::new(|age| {
             let from = (age / 20.0).floor() * 20.0;
             if age < 80.0 { format!("{from:02}–{:02}", from + 19.0) } else { "80 and older".to_owned() }
@@ -140,6 +144,15 @@ mod tests {
     }
 
     #[test]
+    fn few_ages_are_cut_all_the_same_and_few_other_numbers_are_not() {
+        let few: Vec<String> = ["25", "35", "60", "35"].map(str::to_owned).to_vec();
+        assert_eq!(banded("age", &few), ["20–39", "20–39", "60–79", "20–39"]);
+        assert_eq!(banded("grade", &few), few);
+        let none: Vec<String> = vec![String::new(); 3];
+        assert_eq!(banded("age", &none), none);
+    }
+
+    #[test]
     fn words_among_ages_stay() {
         let mut ages: Vec<String> = (20..40).map(|age| age.to_string()).collect();
         ages.extend(["40+", "Young Child", ""].map(str::to_owned));
@@ -175,7 +188,7 @@ mod tests {
         let ids = vec!["a, b.png".to_owned(), "c.png".to_owned()];
         let samples =
             Samples { groups: Some(vec!["p1".to_owned(), "p2".to_owned()]), columns: vec![column("sex", &["F", ""])] };
-        std::fs::write(&path, samples.to_csv(&ids).unwrap()).unwrap();
+        crate::files::write_csv(&path, |csv| samples.to_csv(csv, &ids)).unwrap();
         assert_eq!(Samples::read(&path, &ids).unwrap(), samples);
         assert!(Samples::read(&path, &ids[..1]).is_err());
     }

@@ -1,12 +1,16 @@
 //! What follows from an evaluation, as numbers: `report.json`.
 
+mod cautions;
+mod decisions;
+
 use std::collections::BTreeMap;
 
-use hemf_metrics::decision::{OperatingPoint, Operation, SelectiveCurve, Target};
-use hemf_metrics::uncertainty::{Bootstrap, Estimate};
+use hemf_metrics::uncertainty::Bootstrap;
 use hemf_metrics::{Bins, CALIBRATION_BINS, Predictions, Report, Score, Subgroups};
 use hemf_train::Error;
 use serde::Serialize;
+
+pub use decisions::{ClassOperation, Costed, Coverage};
 
 use crate::Evaluation;
 
@@ -15,6 +19,8 @@ use crate::Evaluation;
 pub struct Findings {
     /// The part of the images that was measured.
     pub split: String,
+    /// What must be known before the numbers are believed.
+    pub cautions: Vec<String>,
     /// Scores of the probabilities as the network gives them, with intervals.
     #[serde(flatten)]
     pub report: Report,
@@ -24,6 +30,9 @@ pub struct Findings {
     pub operating_points: Vec<ClassOperation>,
     /// Accuracy when the least confident images are left to a human.
     pub selective: Vec<Coverage>,
+    /// Decisions of least expected cost, where costs were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub costs: Option<Costed>,
     /// The same scores for parts of the images.
     pub subgroups: Vec<Subgroups>,
     /// Columns that are no subgroups, with the number of their values.
@@ -49,41 +58,6 @@ pub struct Trust {
     pub mce: Score,
 }
 
-/// A threshold and what it does.
-#[derive(Clone, Debug, Serialize)]
-pub struct ClassOperation {
-    /// The class whose probability is compared with the threshold.
-    pub class: String,
-    /// `sensitivity` or `specificity`.
-    pub target: &'static str,
-    /// What it was to be on the validation images, at least.
-    pub at_least: f64,
-    /// The class is said to be there from this probability on, with the temperature; `null` when no image of the
-    /// validation reaches it.
-    pub threshold: Option<f64>,
-    /// What came of it on the measured images; `null` where the validation images have no such class.
-    pub measured: Option<Operation>,
-    /// Why there is no threshold.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// Accuracy of the most confident images.
-#[derive(Clone, Debug, Serialize)]
-pub struct Coverage {
-    /// Share of the images that are decided.
-    pub coverage: f64,
-    /// Number of these images.
-    pub images: u64,
-    /// The least confidence among them.
-    pub threshold: f64,
-    /// Accuracy on them: Wilson's interval, or from resamples of whole groups.
-    pub accuracy: Estimate,
-}
-
-/// Shares of images decided in [`Findings::selective`].
-const COVERAGES: [f64; 5] = [1.0, 0.9, 0.8, 0.7, 0.5];
-
 impl Findings {
     /// Derives everything but the scores, which are given: they are made together with the pictures.
     pub(super) fn new(evaluation: &Evaluation, report: Report, bootstrap: &Bootstrap) -> Result<Self, Error> {
@@ -98,13 +72,18 @@ impl Findings {
         let groups = samples.groups.as_deref();
         Ok(Self {
             split: facts.split.clone(),
+            cautions: cautions::cautions(evaluation, &report),
             report,
             trust,
             operating_points: match &validation {
-                Some(validation) => operating_points(validation, &calibrated, evaluation, bootstrap)?,
+                Some(validation) => decisions::operating_points(validation, &calibrated, evaluation, bootstrap)?,
                 None => Vec::new(),
             },
-            selective: selective(&calibrated, groups, bootstrap)?,
+            selective: decisions::selective(&calibrated, groups, bootstrap)?,
+            costs: match &facts.settings.costs {
+                Some(costs) => Some(Costed::new(costs, &calibrated, groups, bootstrap)?),
+                None => None,
+            },
             subgroups: subgroups
                 .iter()
                 .map(|(column, values)| Subgroups::new(predictions, column, values, groups, bootstrap))
@@ -147,7 +126,7 @@ impl Findings {
         }
     }
 
-    /// The report as text: tables, scores, intervals, then calibration, decisions and subgroups.
+    /// The report as text: tables, scores, intervals, then calibration, decisions, subgroups and what must be known of them.
     pub fn to_text(&self) -> String {
         let mut text = self.report.to_text();
         text += "\ncalibration            log loss   Brier  ECE (width)  ECE (mass)\n";
@@ -161,22 +140,17 @@ impl Findings {
                 trust.ece_equal_mass.or_zero()
             );
         }
-        if !self.operating_points.is_empty() {
-            text += &format!("\noperating points (chosen on validation, measured on {})\n", self.split);
-        }
-        for point in &self.operating_points {
-            let ClassOperation { class, target, at_least, threshold, measured, .. } = point;
-            text += &match (threshold, measured) {
-                (Some(threshold), Some(measured)) => format!(
-                    "{class}: {target} at least {at_least} -> p >= {threshold:.4}: sensitivity {:.3}, specificity {:.3}\n",
-                    measured.sensitivity, measured.specificity
-                ),
-                _ => format!("{class}: {target} at least {at_least}: {}\n", point.reason.as_deref().unwrap_or("never")),
-            };
-        }
+        text += &decisions::points_as_text(&self.operating_points, &self.split);
+        text += &self.costs.as_ref().map(Costed::to_text).unwrap_or_default();
         for subgroups in &self.subgroups {
             text += "\n";
             text += &subgroups.to_text();
+        }
+        if !self.cautions.is_empty() {
+            text += "\nbefore these numbers are believed:\n";
+        }
+        for caution in &self.cautions {
+            text += &format!("  ! {caution}\n");
         }
         text
     }
@@ -195,61 +169,4 @@ impl Trust {
             mce: calibration.mce,
         }
     }
-}
-
-fn operating_points(
-    validation: &Predictions,
-    measured: &Predictions,
-    evaluation: &Evaluation,
-    bootstrap: &Bootstrap,
-) -> Result<Vec<ClassOperation>, Error> {
-    let groups = evaluation.samples.groups.as_deref();
-    let apply = |point: OperatingPoint| match groups {
-        Some(groups) => point.apply_in_groups(measured, groups, bootstrap),
-        None => point.apply(measured, bootstrap.level),
-    };
-    let mut points = Vec::new();
-    for (class, name) in validation.classes().iter().enumerate() {
-        for &at_least in &evaluation.facts.settings.targets {
-            for (kind, target) in
-                [("sensitivity", Target::sensitivity(at_least)?), ("specificity", Target::specificity(at_least)?)]
-            {
-                let chosen = OperatingPoint::choose(validation, class, target);
-                points.push(ClassOperation {
-                    class: name.clone(),
-                    target: kind,
-                    at_least,
-                    threshold: chosen.ok().map(|point| point.threshold).filter(|threshold| threshold.is_finite()),
-                    measured: chosen.ok().map(apply).transpose()?,
-                    reason: chosen.err().map(|reason| format!("on the validation images {reason}")),
-                });
-            }
-        }
-    }
-    Ok(points)
-}
-
-fn selective(
-    predictions: &Predictions,
-    groups: Option<&[String]>,
-    bootstrap: &Bootstrap,
-) -> Result<Vec<Coverage>, Error> {
-    let curve = SelectiveCurve::new(predictions);
-    let mut told: Vec<Coverage> = Vec::new();
-    for coverage in COVERAGES {
-        let Some(selection) = curve.with_coverage(coverage)? else { continue };
-        if told.last().is_some_and(|last| last.images == selection.kept) {
-            continue; // equal confidences stay together
-        }
-        told.push(Coverage {
-            coverage: selection.coverage().or_zero(),
-            images: selection.kept,
-            threshold: selection.threshold,
-            accuracy: match groups {
-                Some(groups) => selection.accuracy_in_groups(predictions, groups, bootstrap)?,
-                None => selection.accuracy(bootstrap.level),
-            },
-        });
-    }
-    Ok(told)
 }

@@ -7,15 +7,19 @@ mod tables;
 
 use std::path::Path;
 
-use hemf_metrics::plot::{self, Picture};
+use hemf_metrics::plot;
 use hemf_metrics::uncertainty::{Bootstrap, Level};
-use hemf_metrics::{ReportOptions, write_report_with};
+use hemf_metrics::{ReportOptions, write_reliability, write_report_with};
 use hemf_train::Error;
 
-pub use findings::{ClassOperation, Coverage, Findings, Trust};
+pub use findings::{ClassOperation, Costed, Coverage, Findings, Trust};
 
 use crate::Evaluation;
-use crate::png::{remove, write};
+use crate::files::{remove, write};
+
+/// Pictures that not every report has.
+const CALIBRATED: &str = "reliability_calibrated";
+const LEARNING: &str = "learning_curves";
 
 /// Writes into `folder` all that follows from an evaluation: `report.json`, `report.txt`, every picture as SVG and PNG
 /// with its numbers as CSV, tables of the decisions and subgroups, and `index.html`. The same evaluation gives the same
@@ -31,10 +35,14 @@ pub fn write_report(folder: &Path, evaluation: &Evaluation) -> Result<Findings, 
     let options = ReportOptions { bootstrap: Some(bootstrap), groups, all_pictures: true };
     let report = write_report_with(folder, &evaluation.predictions, &options)?;
     let findings = Findings::new(evaluation, report, &bootstrap)?;
-    let calibrated = evaluation.facts.temperature.map(|_| evaluation.calibrated().calibration());
-    optional(folder, "reliability_calibrated", calibrated.map(|bins| plot::reliability_diagram(&bins)))?;
-    let learning = (!evaluation.epochs.is_empty()).then(|| plot::learning_curves(&evaluation.epochs));
-    optional(folder, "learning_curves", learning)?;
+    match evaluation.facts.temperature {
+        Some(_) => write_reliability(folder, CALIBRATED, &evaluation.calibrated().calibration(), level)?,
+        None => remove_picture(folder, CALIBRATED)?,
+    }
+    match evaluation.epochs.is_empty() {
+        false => plot::learning_curves(&evaluation.epochs).write(folder, LEARNING)?,
+        true => remove_picture(folder, LEARNING)?,
+    }
     tables::write_all(folder, evaluation, &findings)?;
     write(&folder.join("report.json"), findings.to_json().as_bytes())?;
     write(&folder.join("report.txt"), findings.to_text().as_bytes())?;
@@ -42,12 +50,9 @@ pub fn write_report(folder: &Path, evaluation: &Evaluation) -> Result<Findings, 
     Ok(findings)
 }
 
-/// Writes a picture that not every report has, or removes what an earlier report left of it.
-fn optional(folder: &Path, name: &str, picture: Option<Picture>) -> Result<(), Error> {
-    match picture {
-        Some(picture) => Ok(picture.write(folder, name)?),
-        None => ["svg", "png"].into_iter().try_for_each(|kind| remove(&folder.join(format!("{name}.{kind}")))),
-    }
+/// Removes what an earlier report left of a picture that this one does not have.
+fn remove_picture(folder: &Path, name: &str) -> Result<(), Error> {
+    ["svg", "png", "csv"].into_iter().try_for_each(|kind| remove(&folder.join(format!("{name}.{kind}"))))
 }
 
 /// Draws the report in `folder` again, from the files that an evaluation left there.

@@ -45,6 +45,10 @@ pub(super) struct Section {
 pub(super) struct Figure {
     pub(super) caption: String,
     pub(super) source: String,
+    /// Width in pixels below which its letters are too small.
+    pub(super) least_width: u32,
+    /// Whether it needs the whole width of the page.
+    pub(super) wide: bool,
 }
 
 /// A table; the first column names the rows.
@@ -84,5 +88,18 @@ pub(super) fn figure(folder: &Path, name: &str, caption: &str) -> Result<Figure,
     let path = folder.join(format!("{name}.svg"));
     let svg =
         std::fs::read(&path).map_err(|error| Error::Checkpoint { path, what: format!("cannot be read: {error}") })?;
-    Ok(Figure { caption: caption.to_owned(), source: data_url("image/svg+xml", &svg) })
+    let width = width(&svg);
+    Ok(Figure {
+        caption: caption.to_owned(),
+        source: data_url("image/svg+xml", &svg),
+        least_width: (0.65 * width) as u32,
+        wide: width > 900.0,
+    })
+}
+
+/// The width that an SVG file of ours states, in pixels.
+fn width(svg: &[u8]) -> f64 {
+    let start = String::from_utf8_lossy(&svg[..svg.len().min(300)]).into_owned();
+    let stated = start.split_once(" width=\"").and_then(|(_, rest)| rest.split_once('"')?.0.parse().ok());
+    stated.unwrap_or(0.0)
 }

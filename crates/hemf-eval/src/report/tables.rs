@@ -6,24 +6,20 @@ use hemf_metrics::decision::SelectiveCurve;
 use hemf_metrics::uncertainty::Estimate;
 use hemf_train::Error;
 
-use super::Findings;
-use crate::{Evaluation, png::write};
-
-type Csv = csv::Writer<Vec<u8>>;
+use super::{Costed, Findings};
+use crate::Evaluation;
+use crate::files::{Csv, remove, write_csv};
 
 pub(super) fn write_all(folder: &Path, evaluation: &Evaluation, findings: &Findings) -> Result<(), Error> {
-    table(folder, "operating_points", |csv| operating_points(csv, findings))?;
-    table(folder, "selective", |csv| selective(csv, evaluation))?;
-    table(folder, "subgroups", |csv| subgroups(csv, findings))?;
-    table(folder, "calibration", |csv| calibration(csv, findings))
-}
-
-fn table(folder: &Path, name: &str, fill: impl FnOnce(&mut Csv) -> Result<(), csv::Error>) -> Result<(), Error> {
-    let path = folder.join(format!("{name}.csv"));
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    let filled = fill(&mut csv).and_then(|()| csv.into_inner().map_err(|error| error.into_error().into()));
-    let bytes = filled.map_err(|error| Error::Write { path: path.clone(), source: error.into() })?;
-    write(&path, &bytes)
+    write_csv(&folder.join("operating_points.csv"), |csv| operating_points(csv, findings))?;
+    write_csv(&folder.join("selective.csv"), |csv| selective(csv, evaluation))?;
+    write_csv(&folder.join("subgroups.csv"), |csv| subgroups(csv, findings))?;
+    write_csv(&folder.join("calibration.csv"), |csv| calibration(csv, findings))?;
+    let path = folder.join("costs.csv");
+    match &findings.costs {
+        Some(found) => write_csv(&path, |csv| costs(csv, found, evaluation)),
+        None => remove(&path),
+    }
 }
 
 fn cell(number: Option<f64>) -> String {
@@ -67,6 +63,17 @@ fn selective(csv: &mut Csv, evaluation: &Evaluation) -> Result<(), csv::Error> {
             point.correct.to_string(),
             accuracy.to_string(),
         ])?;
+    }
+    Ok(())
+}
+
+fn costs(csv: &mut Csv, found: &Costed, evaluation: &Evaluation) -> Result<(), csv::Error> {
+    csv.write_record(["class", "decision", "cost", "images"])?;
+    for (class, (name, counts)) in evaluation.predictions.classes().iter().zip(&found.counts).enumerate() {
+        let decisions = found.matrix.decisions().iter().zip(found.matrix.of_class(class)).zip(counts);
+        for ((decision, cost), count) in decisions {
+            csv.write_record([name, decision, &cost.to_string(), &count.to_string()])?;
+        }
     }
     Ok(())
 }

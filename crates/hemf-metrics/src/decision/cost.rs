@@ -1,8 +1,11 @@
 //! Decisions that cost least.
 
-use crate::score::mean;
+mod file;
+
+use crate::score::{mean, weighted_mean};
+use crate::uncertainty::{Bootstrap, Estimate, Resampling};
 use crate::{Error, Predictions, Score, Undefined};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What each decision costs for each true class, in any unit. Decisions may be the classes or others, such as "refer".
 ///
@@ -15,11 +18,27 @@ use serde::Serialize;
 /// assert_eq!(costs.decide(&[0.90, 0.10]), 1);
 /// # Ok::<(), hemf_metrics::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct CostMatrix {
     decisions: Vec<String>,
     /// `costs[class][decision]`.
     costs: Vec<Vec<f64>>,
+}
+
+/// A matrix as it stands in a file, which anyone may have written.
+#[derive(Deserialize)]
+struct Unchecked {
+    decisions: Vec<String>,
+    costs: Vec<Vec<f64>>,
+}
+
+impl TryFrom<Unchecked> for CostMatrix {
+    type Error = Error;
+
+    fn try_from(Unchecked { decisions, costs }: Unchecked) -> Result<Self, Error> {
+        Self::new(decisions, costs)
+    }
 }
 
 /// What decisions of least expected cost cost in truth.
@@ -27,7 +46,9 @@ pub struct CostMatrix {
 pub struct Costs {
     /// Mean cost of a sample.
     pub mean: Score,
-    /// Mean cost of the best decision for all samples alike, without looking at any: what the classifier has to beat.
+    /// The best decision for all samples alike, without looking at any.
+    pub always: usize,
+    /// What always deciding so costs, in the mean: what the classifier has to beat.
     pub without_classifier: Score,
     /// Samples by true class and decision.
     pub counts: Vec<Vec<u64>>,
@@ -68,28 +89,65 @@ impl CostMatrix {
         cheapest(&costs)
     }
 
+    /// What each decision costs where the class is `class`.
+    ///
+    /// # Panics
+    /// When `class` is out of range, as indexing does.
+    pub fn of_class(&self, class: usize) -> &[f64] {
+        &self.costs[class]
+    }
+
     /// Decides each sample and adds up what that cost. Fails when there are not as many classes as costs are of.
     pub fn apply(&self, predictions: &Predictions) -> Result<Costs, Error> {
-        let classes = predictions.classes().len();
-        if self.costs.len() != classes {
-            return Err(Error::Length { what: "classes with costs", found: self.costs.len(), expected: classes });
-        }
-        let mut counts = vec![vec![0; self.decisions.len()]; classes];
+        self.check(predictions.classes().len())?;
+        let mut counts = vec![vec![0; self.decisions.len()]; self.costs.len()];
         for (row, &truth) in predictions.rows().zip(predictions.truth()) {
             counts[truth][self.decide(row)] += 1;
         }
-        let costs = predictions.rows().zip(predictions.truth());
-        let costs = costs.map(|(row, &truth)| self.costs[truth][self.decide(row)]);
-        let constant = (0..self.decisions.len()).map(|decision| {
-            let costs = predictions.truth().iter().map(|&truth| self.costs[truth][decision]);
-            mean(costs, Undefined::NoSamples).or_zero()
-        });
-        let constant: Vec<f64> = constant.collect();
+        let constant: Vec<f64> = (0..self.decisions.len())
+            .map(|decision| {
+                let costs = predictions.truth().iter().map(|&truth| self.costs[truth][decision]);
+                mean(costs, Undefined::NoSamples).or_zero()
+            })
+            .collect();
+        let always = cheapest(&constant);
         Ok(Costs {
-            mean: mean(costs, Undefined::NoSamples),
-            without_classifier: Score::Defined(constant[cheapest(&constant)]),
+            mean: mean(self.paid(predictions), Undefined::NoSamples),
+            always,
+            without_classifier: Score::Defined(constant[always]),
             counts,
         })
+    }
+
+    /// The mean cost of [`apply`](Self::apply) with its interval. Fails as it does, and when the resampling is of another
+    /// number of samples.
+    pub fn mean_cost(
+        &self,
+        predictions: &Predictions,
+        resampling: &Resampling,
+        bootstrap: &Bootstrap,
+    ) -> Result<Estimate, Error> {
+        self.check(predictions.classes().len())?;
+        resampling.check(predictions.len())?;
+        let paid: Vec<f64> = self.paid(predictions).collect();
+        let mean = |times: &[u32]| {
+            let pairs = times.iter().zip(&paid).map(|(&times, &cost)| (f64::from(times), cost));
+            vec![weighted_mean(pairs, Undefined::NoSamples)]
+        };
+        Ok(bootstrap.estimates(resampling, mean)[0])
+    }
+
+    /// Fails when there are not as many classes as costs are of.
+    pub fn check(&self, classes: usize) -> Result<(), Error> {
+        match self.costs.len() == classes {
+            true => Ok(()),
+            false => Err(Error::Length { what: "classes with costs", found: self.costs.len(), expected: classes }),
+        }
+    }
+
+    /// The cost of the decision for each sample.
+    fn paid<'a>(&'a self, predictions: &'a Predictions) -> impl Iterator<Item = f64> + 'a {
+        predictions.rows().zip(predictions.truth()).map(|(row, &truth)| self.costs[truth][self.decide(row)])
     }
 }
 
@@ -116,7 +174,30 @@ mod tests {
         assert_eq!(found.counts, [[1, 1], [1, 1]]);
         assert_eq!(found.mean, Score::Defined(21.0 / 4.0));
         // To cut out all costs two nevi.
-        assert_eq!(found.without_classifier, Score::Defined(0.5));
+        assert_eq!((found.always, found.without_classifier), (1, Score::Defined(0.5)));
+    }
+
+    #[test]
+    fn the_mean_cost_is_as_sure_as_its_samples() {
+        // 40 samples, each of cost 1 by a chance of 1/4: `scipy.stats.binom.ppf([.025, .975], 40, .25) / 40` is 0.125, 0.4.
+        let ids = (0..40).map(|i| i.to_string()).collect();
+        let truth = (0..40).map(|i| usize::from(i % 4 == 0)).collect();
+        let predictions = Predictions::new(vec!["a".into(), "b".into()], ids, truth, [0.9, 0.1].repeat(40)).unwrap();
+        let same = vec![vec![0.0, 1.0], vec![1.0, 0.0]];
+        let costs = CostMatrix::new(vec!["a".into(), "b".into()], same).unwrap();
+        let resampling = Resampling::samples(40).unwrap();
+        let found = costs.mean_cost(&predictions, &resampling, &Bootstrap::default()).unwrap();
+        assert_eq!(found.value, Score::Defined(0.25));
+        assert_eq!(found.interval.map(|interval| (interval.low, interval.high)), Ok((0.125, 0.4)));
+        assert!(costs.mean_cost(&predictions, &Resampling::samples(39).unwrap(), &Bootstrap::default()).is_err());
+    }
+
+    #[test]
+    fn a_matrix_from_a_file_is_checked() {
+        let costs = CostMatrix::new(vec!["leave".into()], vec![vec![1.5], vec![0.0]]).unwrap();
+        let json = serde_json::to_string(&costs).unwrap();
+        assert_eq!(serde_json::from_str::<CostMatrix>(&json).unwrap(), costs);
+        assert!(serde_json::from_str::<CostMatrix>(&json.replace("[1.5]", "[1.5,2.0]")).is_err());
     }
 
     #[test]

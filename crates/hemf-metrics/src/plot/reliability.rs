@@ -13,12 +13,14 @@ const SIDE: f64 = 400.0;
 /// Height of the panel with the numbers of samples.
 const COUNTS: f64 = 90.0;
 
-/// Draws the accuracy of each bin at its mean confidence, with Wilson intervals, and how many samples the bins hold
+/// Draws the accuracy of each bin at its mean confidence, with Wilson's interval of that level, and how many samples the bins hold
 /// below. On the diagonal confidence is right; below it the classifier is too sure of itself.
-pub fn reliability_diagram(calibration: &Calibration) -> Picture {
+pub fn reliability_diagram(calibration: &Calibration, level: Level) -> Picture {
     let samples: u64 = calibration.bins.iter().map(|bin| bin.count).sum();
     let (ece, mce) = (shown(calibration.ece), shown(calibration.mce));
-    let detail = format!("{samples} samples; calibration error {ece} expected, {mce} maximum");
+    let percent = level.get() * 100.0;
+    let detail =
+        format!("{samples} samples; calibration error {ece} expected, {mce} maximum; bars: {percent:.0} % (Wilson)");
     let mut picture = Picture {
         width: LEFT + SIDE + 40.0,
         height: TOP + SIDE + 30.0 + COUNTS + 62.0,
@@ -33,19 +35,19 @@ pub fn reliability_diagram(calibration: &Calibration) -> Picture {
     let at = (LEFT - 48.0, TOP + SIDE / 2.0);
     picture.text(Text::new(at, "Accuracy", super::axes::TITLE_SIZE).middle().angle(90.0));
     panel.curve(&mut picture, &[(0.0, 0.0), (1.0, 1.0)], Stroke::dashed(FRAME, 1.4, [4.0, 4.0]));
-    draw_bins(&mut picture, &panel, &calibration.bins);
+    draw_bins(&mut picture, &panel, &calibration.bins, level);
     draw_counts(&mut picture, &calibration.bins);
     picture
 }
 
-fn draw_bins(picture: &mut Picture, panel: &Panel, bins: &[CalibrationBin]) {
+fn draw_bins(picture: &mut Picture, panel: &Panel, bins: &[CalibrationBin], level: Level) {
     let line = Stroke::solid(BLUE, 1.6);
     let points: Vec<(f64, f64)> =
         bins.iter().filter_map(|bin| Some((bin.confidence.value()?, bin.accuracy.value()?))).collect();
     panel.curve(picture, &points, Stroke::solid(BLUE, 1.2));
     for bin in bins {
         let (Some(confidence), Some(accuracy)) = (bin.confidence.value(), bin.accuracy.value()) else { continue };
-        if let Ok(interval) = bin.interval(Level::default()).interval {
+        if let Ok(interval) = bin.interval(level).interval {
             panel.curve(picture, &[(confidence, interval.low), (confidence, interval.high)], line);
         }
         picture.shapes.push(Shape::Disc { centre: panel.place((confidence, accuracy)), radius: 4.0, fill: BLUE });

@@ -79,8 +79,7 @@ pub(super) fn write_pictures(
     write_table(folder, "precision_recall", |csv| precision_recall_table(csv, curves))?;
 
     let calibration = predictions.calibration();
-    plot::reliability_diagram(&calibration).write(folder, "reliability")?;
-    write_table(folder, "reliability", |csv| reliability_table(csv, &calibration))?;
+    write_reliability(folder, "reliability", &calibration, intervals.bootstrap.level)?;
 
     let histograms = ScoreHistograms::new(predictions, HISTOGRAM_BINS);
     plot::score_histograms(&histograms).write(folder, "score_histograms")?;
@@ -89,6 +88,12 @@ pub(super) fn write_pictures(
     let scores = ClassScores::new(&matrix, classes, intervals);
     plot::class_bars(&scores).write(folder, "class_scores")?;
     write_table(folder, "class_scores", |csv| class_table(csv, &scores))
+}
+
+/// Writes a reliability diagram as `NAME.svg` and `NAME.png`, with its numbers as `NAME.csv`.
+pub fn write_reliability(folder: &Path, name: &str, calibration: &Calibration, level: Level) -> Result<(), Error> {
+    plot::reliability_diagram(calibration, level).write(folder, name)?;
+    write_table(folder, name, |csv| reliability_table(csv, calibration, level))
 }
 
 const HISTOGRAM_BINS: usize = 20;
@@ -136,10 +141,10 @@ fn precision_recall_table(csv: &mut Csv, curves: &RocCurves) -> Result<(), csv::
     Ok(())
 }
 
-fn reliability_table(csv: &mut Csv, calibration: &Calibration) -> Result<(), csv::Error> {
+fn reliability_table(csv: &mut Csv, calibration: &Calibration, level: Level) -> Result<(), csv::Error> {
     csv.write_record(["bin", "samples", "confidence", "accuracy", "low", "high"])?;
     for (number, bin) in calibration.bins.iter().enumerate() {
-        let [low, high] = ends(&bin.interval(Level::default()));
+        let [low, high] = ends(&bin.interval(level));
         let (confidence, accuracy) = (cell(bin.confidence.value()), cell(bin.accuracy.value()));
         csv.write_record([number.to_string(), bin.count.to_string(), confidence, accuracy, low, high])?;
     }

@@ -27,7 +27,8 @@ pub struct ClassComparison {
     /// DeLong's test.
     #[serde(flatten)]
     pub auc: AucDifference,
-    /// Its p-value corrected for testing every class ([`holm`]).
+    /// Its p-value corrected for testing every class ([`holm`]). Of two classes it is the p-value itself: the area of one
+    /// is that of the other, and one question is asked, not two.
     pub holm_p_value: Score,
 }
 
@@ -46,7 +47,8 @@ impl Comparison {
             .collect();
         // The tests that could be made: the others are not among those that may raise a false alarm.
         let p_values: Vec<f64> = areas.iter().filter_map(|auc| auc.p_value.value()).collect();
-        let mut adjusted = holm(&p_values).into_iter();
+        let adjusted = if areas.len() == 2 { p_values } else { holm(&p_values) };
+        let mut adjusted = adjusted.into_iter();
         let classes = first.classes().iter().zip(areas).map(|(class, auc)| ClassComparison {
             class: class.clone(),
             holm_p_value: match auc.p_value {
@@ -104,14 +106,29 @@ mod tests {
         assert_eq!(compared.accuracy, [Score::Defined(0.8), Score::Defined(0.6)]);
         assert_eq!(compared.changed, [0, 2, 4]);
         assert_eq!(compared.right, McNemar { both: 2, only_first: 2, only_second: 1, neither: 0 });
-        // Two classes are one question asked twice: alike, and doubled by the correction.
+        // Two classes are one question: no correction.
         let [healthy, ill] = &compared.classes[..] else { panic!("two classes") };
         assert_eq!(healthy.auc.first, ill.auc.first);
-        let p_value = ill.auc.p_value.or_zero();
-        assert!((ill.holm_p_value.or_zero() - (2.0 * p_value).min(1.0)).abs() < 1e-12);
+        assert_eq!(ill.holm_p_value, ill.auc.p_value);
         let same = Comparison::new(&first, &first, Level::default()).unwrap();
         assert_eq!(same.p_value.reason(), Some(Undefined::NoDisagreement));
         assert_eq!(same.classes[0].holm_p_value.reason(), Some(Undefined::NoSpread));
+    }
+
+    #[test]
+    fn three_classes_are_three_questions() {
+        let names = ["a", "b", "c"].map(String::from).to_vec();
+        let ids: Vec<String> = (0..12).map(|i| i.to_string()).collect();
+        let truth: Vec<usize> = (0..12).map(|i| i % 3).collect();
+        let rows = |step: usize| -> Vec<f64> {
+            let row = |i: usize| [1 + i * step % 7, 1 + i * (step + 2) % 5, 1 + i % 4].map(|weight| weight as f64);
+            (0..12).map(row).flat_map(|row| row.map(|weight| weight / row.iter().sum::<f64>())).collect()
+        };
+        let of = |step| Predictions::new(names.clone(), ids.clone(), truth.clone(), rows(step)).unwrap();
+        let compared = Comparison::new(&of(2), &of(3), Level::default()).unwrap();
+        let p_values: Vec<f64> = compared.classes.iter().filter_map(|class| class.auc.p_value.value()).collect();
+        let adjusted: Vec<f64> = compared.classes.iter().filter_map(|class| class.holm_p_value.value()).collect();
+        assert_eq!((p_values.len(), adjusted), (3, holm(&p_values)));
     }
 
     #[test]

@@ -53,51 +53,6 @@ pub(super) fn headlines(findings: &Findings) -> Vec<Headline> {
     shown.into_iter().map(headline).collect()
 }
 
-pub(super) fn cautions(evaluation: &Evaluation, findings: &Findings) -> Vec<String> {
-    let facts = &evaluation.facts;
-    let mut cautions = Vec::new();
-    if facts.split == "validation" || facts.split == "train" {
-        cautions.push(format!(
-            "These are {} images: the network was fitted to or chosen on them, so the numbers are too good.",
-            facts.split
-        ));
-    }
-    let elsewhere = facts.trained_elsewhere();
-    if !elsewhere.is_empty() {
-        let names: Vec<&str> = elsewhere.iter().map(|network| network.run.as_str()).collect();
-        cautions.push(format!(
-            "The images are not of the data set and split that {} learned from; whether some were seen in training \
-             cannot be told.",
-            names.join(" and ")
-        ));
-    }
-    if facts.audit.leaks() {
-        cautions.push(format!(
-            "Training and measured images overlap: {} groups and {} file contents are in both. The numbers are too \
-             good.",
-            facts.audit.groups_trained_and_measured, facts.audit.duplicates_trained_and_measured
-        ));
-    }
-    if !facts.audit.has_groups {
-        cautions.push(
-            "The manifest does not tell which images are of the same patient. Intervals take every image as \
-             independent and are too narrow if they are not; a patient may be in several splits."
-                .to_owned(),
-        );
-    }
-    let few: Vec<String> = findings
-        .report
-        .classes
-        .iter()
-        .filter(|class| class.support < 30)
-        .map(|class| format!("{} ({})", class.class, class.support))
-        .collect();
-    if !few.is_empty() {
-        cautions.push(format!("Fewer than 30 images of: {}. Their numbers say little.", few.join(", ")));
-    }
-    cautions
-}
-
 fn how(findings: &Findings) -> String {
     let Some(intervals) = &findings.report.intervals else { return "no intervals".to_owned() };
     let drawn = match intervals.resampled {
@@ -120,7 +75,7 @@ pub(super) fn checklist(evaluation: &Evaluation, findings: &Findings) -> Section
     let highest = "none: the class of the highest probability";
     let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
     let split = images(evaluation);
-    let rows = vec![
+    let mut rows = vec![
         row(["Accuracy, sensitivity, specificity, PPV, NPV", &closed("Wilson"), &split, highest]),
         row(["AUC of a class", &closed("DeLong"), &split, "none: over all thresholds"]),
         row(["Balanced accuracy, F1, MCC, kappa, macro AUC, calibration", &how(findings), &split, highest]),
@@ -129,12 +84,20 @@ pub(super) fn checklist(evaluation: &Evaluation, findings: &Findings) -> Section
         row(["Accuracy and AUC of a subgroup", &closed("Wilson; bootstrap within classes"), &split, highest]),
     ];
     section.paragraphs.push(format!(
-        "Images were split by the rule \"{}\" with seed {}. {}All intervals are at {} %.",
+        "Images were split by the rule \"{}\" with seed {}. {}",
         facts.rule,
         facts.split_seed,
         facts.networks.iter().map(chosen_by).collect::<String>(),
+    ));
+    section.paragraphs.push(format!(
+        "All intervals are at {} % and tell how other images of the same kind would change a number. How much another \
+         seed of the training would is not in them: train with several seeds for that.",
         facts.settings.level * 100.0
     ));
+    if findings.costs.is_some() {
+        let decided = "none: the decision of least expected cost";
+        rows.push(row(["Mean cost of an image", &how(findings), &split, decided]));
+    }
     section.tables.push(table(
         "Interval, images and threshold of each number",
         &["Number", "Interval", "Images", "Threshold"],

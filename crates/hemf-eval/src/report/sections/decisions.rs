@@ -6,8 +6,8 @@ use hemf_train::Error;
 
 use super::{images, number, shown, table};
 use crate::Evaluation;
-use crate::report::Findings;
-use crate::report::page::{Section, figure};
+use crate::report::page::{Section, Table, figure};
+use crate::report::{Costed, Findings};
 
 pub(super) fn decisions(evaluation: &Evaluation, findings: &Findings) -> Section {
     let mut section = Section::new("decisions", "Decisions");
@@ -39,17 +39,41 @@ pub(super) fn decisions(evaluation: &Evaluation, findings: &Findings) -> Section
     });
     let head = ["Decided", "Images", "Least confidence", "Accuracy on them"];
     section.tables.push(table("When the least confident images are left to a human", &head, rows.collect()));
+    section.tables.extend(findings.costs.as_ref().map(|costs| cost_table(costs, evaluation)));
     section
+}
+
+/// Images by true class and decision, with what each costs.
+fn cost_table(costs: &Costed, evaluation: &Evaluation) -> Table {
+    let classes = evaluation.predictions.classes().iter().zip(&costs.counts).enumerate();
+    let rows = classes.map(|(class, (name, counts))| {
+        let cells = counts.iter().zip(costs.matrix.of_class(class)).map(|(count, cost)| format!("{count} (at {cost})"));
+        std::iter::once(name.clone()).chain(cells).collect()
+    });
+    let decisions = costs.matrix.decisions().iter().map(String::as_str);
+    let head: Vec<&str> = std::iter::once("True class").chain(decisions).collect();
+    let mut table = table("Decisions of least expected cost", &head, rows.collect());
+    table.notes.push(format!(
+        "Images, and what each of them costs. Mean cost of an image: {}. Always deciding \"{}\" would cost {:.3}. The expected cost of a decision is the sum \
+         over the classes of its cost times the probability that the predict command gives; nothing was fitted to the \
+         images measured.",
+        shown(&costs.mean),
+        costs.always,
+        costs.without_network
+    ));
+    table
 }
 
 pub(super) fn trust(folder: &Path, evaluation: &Evaluation, findings: &Findings) -> Result<Section, Error> {
     let mut section = Section::new("calibration", "Calibration");
     if let Some(fit) = &evaluation.facts.temperature {
+        let losses = match (fit.validation_loss_before, fit.validation_loss_after) {
+            (Some(before), Some(after)) => format!("cross entropy there {before:.4}, then {after:.4}"),
+            _ => "by an earlier evaluation".to_owned(),
+        };
         section.paragraphs.push(format!(
-            "A temperature of {:.3} was fitted on the validation images alone (cross entropy there {:.4}, then {:.4}).",
-            fit.temperature.get(),
-            fit.validation_loss_before,
-            fit.validation_loss_after
+            "A temperature of {:.3} was fitted on the validation images alone ({losses}).",
+            fit.temperature.get()
         ));
     }
     if let Some(reason) = &evaluation.facts.no_temperature {
@@ -62,6 +86,11 @@ pub(super) fn trust(folder: &Path, evaluation: &Evaluation, findings: &Findings)
     });
     let head = ["Probabilities", "Log loss", "Brier", "ECE, equal width", "ECE, equal mass", "Largest error"];
     section.tables.push(table("Calibration before and after the temperature", &head, rows.collect()));
+    if evaluation.samples.groups.is_some() {
+        let caution = "The bars in the diagrams take images as independent, which those of a group are not: they are too \
+                       short.";
+        section.paragraphs.push(caution.to_owned());
+    }
     section.figures.push(figure(folder, "reliability", "Accuracy against confidence, as the network gives it.")?);
     if evaluation.facts.temperature.is_some() {
         section.figures.push(figure(folder, "reliability_calibrated", "The same with the temperature.")?);

@@ -34,7 +34,7 @@ pub(super) fn page(folder: &Path, evaluation: &Evaluation, findings: &Findings) 
         title: format!("{} on {}", runs(evaluation), images(evaluation)),
         answer: answer::answer(evaluation, findings),
         headlines: answer::headlines(findings),
-        cautions: answer::cautions(evaluation, findings),
+        cautions: findings.cautions.clone(),
         sections,
     })
 }

@@ -21,13 +21,18 @@ pub(super) fn data(evaluation: &Evaluation) -> Section {
     };
     let rows = [
         ("Groups (patients, lesions) in more than one split", groups),
+        ("Of these, in training and among the images measured", audit.groups_trained_and_measured.to_string()),
         ("Equal files in more than one split", audit.duplicates_across_splits.to_string()),
+        ("Of these, in training and among the images measured", audit.duplicates_trained_and_measured.to_string()),
         ("Equal files with different classes", audit.conflicting_labels.to_string()),
         ("Near duplicates", "not searched for here".to_owned()),
     ];
     let rows = rows.map(|(what, found)| vec![what.to_owned(), found]).to_vec();
     let mut leaks = table("Leaks", &["Looked for", "Found"], rows);
-    leaks.notes = audit.examples.clone();
+    if !audit.examples.is_empty() {
+        leaks.notes.push("Examples, at most ten of each kind:".to_owned());
+        leaks.notes.extend(audit.examples.iter().cloned());
+    }
     section.tables.push(leaks);
     section
 }
@@ -92,6 +97,7 @@ pub(super) fn provenance(evaluation: &Evaluation) -> Section {
     let text = |what: String, how: String| vec![what, how];
     let mut rows = vec![
         text("Measured by".to_owned(), facts.program.clone()),
+        text("Folder of the images".to_owned(), facts.data.clone()),
         text("Manifest (seal)".to_owned(), facts.manifest_seal.clone()),
         text("Seed of the split".to_owned(), facts.split_seed.to_string()),
         text("Seed of the intervals".to_owned(), facts.settings.seed.to_string()),

@@ -17,8 +17,8 @@ pub(super) fn pictures(folder: &Path, evaluation: &Evaluation) -> Result<Section
         ("confusion_matrix_normalised", "The same as shares of each true class."),
         ("roc", "ROC curves, each class against the rest, with the band of their mean."),
         ("precision_recall", "Precision against recall, each class against the rest."),
-        ("class_scores", "Scores of each class with their intervals."),
         ("score_histograms", "How probabilities are spread, for images of the class and for others."),
+        ("class_scores", "Scores of each class with their intervals."),
     ];
     if !evaluation.epochs.is_empty() {
         shown.push(("learning_curves", "Loss and accuracy by epoch."));
@@ -63,7 +63,11 @@ pub(super) fn per_class(findings: &Findings) -> Section {
         "AUC",
         "Average precision",
     ];
-    section.tables.push(table("One class against the rest, with intervals", &head, rows.collect()));
+    let mut one_by_one = table("One class against the rest, with intervals", &head, rows.collect());
+    let note = "PPV and NPV follow how frequent the classes are among these images: where they are rarer or more frequent \
+                they are others.";
+    one_by_one.notes.push(note.to_owned());
+    section.tables.push(one_by_one);
     let means = [
         ("macro", "each class alike", &findings.report.macro_average),
         ("weighted", "by number of images", &findings.report.weighted),
@@ -79,13 +83,14 @@ pub(super) fn per_class(findings: &Findings) -> Section {
     let mut rows = vec![
         vec!["AUC, one against one (Hand and Till)".to_owned(), number(report.auc_one_vs_one)],
         vec![
-            "Kappa, linear and quadratic".to_owned(),
+            "Kappa, linear and quadratic (for classes with an order)".to_owned(),
             format!("{}, {}", number(report.kappa_linear), number(report.kappa_quadratic)),
         ],
         vec!["Log loss in nats".to_owned(), number(report.log_loss)],
         vec!["Brier score".to_owned(), number(report.brier)],
     ];
-    rows.extend(report.top_k_accuracy.iter().map(|(k, score)| vec![format!("Top-{k} accuracy"), number(*score)]));
+    let beyond_first = report.top_k_accuracy.iter().filter(|(k, _)| **k > 1);
+    rows.extend(beyond_first.map(|(k, score)| vec![format!("Top-{k} accuracy"), number(*score)]));
     section.tables.push(table("Scores of the whole", &["Score", "Value"], rows));
     let undefined = report.undefined.iter().map(|undefined| {
         let class = undefined.class.as_ref().map(|class| format!(" of {class}")).unwrap_or_default();
@@ -97,6 +102,10 @@ pub(super) fn per_class(findings: &Findings) -> Section {
 
 pub(super) fn subgroups(findings: &Findings) -> Option<Section> {
     let mut section = Section::new("subgroups", "Subgroups");
+    if !findings.subgroups.is_empty() {
+        let caution = "Each interval is for its subgroup by itself: of many subgroups some lie apart by chance.";
+        section.paragraphs.push(caution.to_owned());
+    }
     for Subgroups { column, groups } in &findings.subgroups {
         let rows = groups.iter().map(|group| {
             let estimates = [&group.accuracy, &group.balanced_accuracy, &group.macro_auc].map(shown);
@@ -104,15 +113,13 @@ pub(super) fn subgroups(findings: &Findings) -> Option<Section> {
         });
         let head = [column.as_str(), "Images", "Accuracy", "Balanced accuracy", "Macro AUC"];
         let mut by_column = table(&format!("By {column}"), &head, rows.collect());
-        let notices = |group: &Subgroup| -> Vec<String> {
-            group.notices.iter().map(|notice| format!("{}: {notice}", group.value)).collect()
-        };
-        by_column.notes = groups.iter().flat_map(notices).collect();
+        let notices = |group: &Subgroup| format!("{}: {}", group.value, group.notices.join("; "));
+        by_column.notes = groups.iter().filter(|group| !group.notices.is_empty()).map(notices).collect();
         section.tables.push(by_column);
     }
     for (column, values) in &findings.not_subgroups {
         section.paragraphs.push(format!(
-            "{column} is left out: it has {values} values here, and subgroups are made of 2 to {MOST_SUBGROUPS}. Name it \
+            "The column \"{column}\" is left out: it has {values} values here, and subgroups are made of 2 to {MOST_SUBGROUPS}. Name it \
              with --subgroups to have it all the same."
         ));
     }
