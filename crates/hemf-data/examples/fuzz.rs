@@ -13,7 +13,7 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hemf_data::{Draws, Manifest, Prepare, Reading, quickstart};
+use hemf_data::{Draws, Manifest, Prepare, Reading, audit::Audit, quickstart};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,8 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let file = match target.as_str() {
         "manifest" => manifest,
-        _ => place.path().join("input"),
+        "table" => place.path().join("table.csv"),
+        _ => place.path().join("images/input.png"),
     };
+    std::fs::create_dir_all(place.path().join("images"))?;
     let (mut taken, mut refused, mut slowest) = (0u64, 0u64, Duration::ZERO);
     let began = Instant::now();
     while began.elapsed() < seconds {
@@ -83,13 +85,20 @@ fn keep(target: &str, input: &[u8]) -> std::io::Result<String> {
 
 fn read(target: &str, file: &Path, data: &Path) -> Result<(), hemf_data::Error> {
     match target {
-        "manifest" => Manifest::read(file).map(|_| ()),
+        "manifest" => {
+            Audit::run(file, &Reading::default())?;
+            Manifest::read_changed(file, &Reading::default()).map(|_| ())
+        }
         "table" => {
             let labels = Prepare { labels: Some(file.to_path_buf()), ..Default::default() };
             labels.run(data)?;
             Prepare { metadata: Some(file.to_path_buf()), ..Default::default() }.run(data).map(|_| ())
         }
-        _ => Reading { exif_orientation: true, ..Default::default() }.decode(file).map(|_| ()),
+        _ => {
+            let reading = Reading { exif_orientation: true, ..Default::default() };
+            Audit::run(file.parent().unwrap_or(file), &reading)?.to_html();
+            reading.decode(file).map(|_| ())
+        }
     }
 }
 

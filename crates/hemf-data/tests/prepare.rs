@@ -113,13 +113,21 @@ fn all_unusable_images_are_listed() {
 fn links_back_end_there_and_odd_names_pass() {
     use std::os::unix::fs::symlink;
     let dir = tempfile::tempdir().unwrap();
-    tree(dir.path(), &[("a", 2), ("b", 2)]);
+    tree(dir.path(), &[("a", 2), ("b", 2), ("c", 2)]);
     symlink(dir.path().join("a"), dir.path().join("a/again")).unwrap();
+    // Not the pictures of `c` as those of `b`: neither by way of the root, nor straight.
     symlink(dir.path(), dir.path().join("b/up")).unwrap();
+    symlink("../c", dir.path().join("b/across")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    tree(elsewhere.path(), &[("more", 1)]);
+    symlink(elsewhere.path(), elsewhere.path().join("more/loop")).unwrap();
+    symlink(elsewhere.path(), dir.path().join("c/outside")).unwrap();
     let made = stratified(1.0, 0.0, 0.0).run(dir.path()).unwrap();
-    assert!(made.notices.iter().any(|notice| notice.contains("links")), "{:?}", made.notices);
+    assert!(made.notices.iter().any(|notice| notice.starts_with("4 links")), "{:?}", made.notices);
+    assert_eq!(made.manifest.class_counts(Split::Train), [2, 2, 3]);
+    assert_eq!(made.manifest.rows()[6].path, "c/outside/more/img_00000.png");
     let unique: BTreeSet<_> = made.manifest.rows().iter().map(|row| &row.blake3).collect();
-    assert_eq!((unique.len(), made.manifest.rows().len()), (4, 4));
+    assert_eq!(unique.len(), 7);
 
     // A name of two lines goes through the manifest too.
     picture(&dir.path().join("a/two\n# lines.png"));

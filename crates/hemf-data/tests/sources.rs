@@ -77,13 +77,13 @@ fn metadata_gives_groups_and_further_columns() {
     let root = dir.path();
     tree(root, &[("a", 12), ("b", 12)]);
     let rows: String = (0..11).map(|i| format!("L{},a_{i:03},{}0.0,male\n", i / 3, i)).collect();
-    let table = text(root, "meta.csv", &format!("lesion_id,image_id,age,sex\n{rows}L9,zzz,1,f\n"));
+    let table = text(root, "meta.csv", &format!("Lesion ID,image_id,age,sex\n{rows}L9,zzz,1,f\n"));
     let prepare = Prepare { rule: everything(), metadata: Some(table.clone()), ..Default::default() };
     let (made, notices) = run(&prepare, root);
     assert_eq!(made.extra_columns(), ["age", "sex"]);
     assert_eq!(made.rows()[4].group.as_deref(), Some("L1"));
     assert_eq!((made.rows()[4].extra("age"), made.rows()[20].extra("age")), (Some("40.0"), None));
-    for what in ["1 rows of", "13 images have no row", "groups: column lesion_id"] {
+    for what in ["1 rows of", "13 images have no row", "groups: column Lesion ID"] {
         assert!(notices.iter().any(|n| n.contains(what)), "{what}: {notices:?}");
     }
 
@@ -102,7 +102,7 @@ fn metadata_gives_groups_and_further_columns() {
     assert_eq!(made.seal(), run(&prepare, root).0.seal());
 
     let unknown = Prepare { group: Some("person".into()), ..prepare.clone() };
-    assert!(refused(&unknown, root).contains("no column person; there are lesion_id"));
+    assert!(refused(&unknown, root).contains("no column person; there are Lesion ID"));
     let none = Prepare { metadata: None, ..prepare };
     assert!(refused(&none, root).contains("no image has a group"));
     text(root, "meta.csv", "image,age\na_001,3\na_001.png,4\n");

@@ -148,7 +148,8 @@ impl Audit {
             None => vec![(None, String::new())],
         };
         for (split, prefix) in parts {
-            let (scan, problems) = class_folders_or_any(&root.join(&prefix))?;
+            let part = if prefix.is_empty() { root.to_path_buf() } else { root.join(&prefix) };
+            let (scan, problems) = class_folders_or_any(&part)?;
             closed.extend(problems.into_iter().map(|(path, what)| Concerned { path: format!("{prefix}{path}"), what }));
             notices.extend(scan.notices);
             for class in scan.classes {

@@ -26,6 +26,12 @@ pub const MAX_PIXELS: u64 = 89_478_485;
 /// The largest file taken, in bytes.
 pub const MAX_BYTES: u64 = 512 << 20;
 
+/// The memory that a decoder may take to read a header: that of PNG unpacks a colour profile there, whatever its size.
+const HEADER_BYTES: u64 = 64 << 20;
+
+/// The memory that it may then take: 8 bytes a pixel for 16-bit RGBA, and as much again for itself.
+const PICTURE_BYTES: u64 = 16 * MAX_PIXELS;
+
 /// What an audit wants to know of a file beside its pixels.
 pub(crate) struct About {
     pub(crate) format: Format,
@@ -161,16 +167,19 @@ fn decoded<T>(
         Format::WebP => ImageFormat::WebP,
     };
     let damaged = |error: image::ImageError| error.to_string();
+    let within = |bytes| {
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(bytes);
+        limits
+    };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), decoder);
-    let mut limits = Limits::no_limits();
-    // 8 bytes a pixel for 16-bit RGBA, and as much again for the decoder.
-    limits.max_alloc = Some(16 * MAX_PIXELS);
-    reader.limits(limits);
+    reader.limits(within(HEADER_BYTES));
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     if let Some(problem) = size_problem(width, height) {
         return Err(problem);
     }
+    decoder.set_limits(within(PICTURE_BYTES)).map_err(damaged)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     let about = about(format, None, &picture, orientation != Orientation::NoTransforms);

@@ -90,8 +90,7 @@ impl Columns {
             None => column(header, &GROUPS),
         };
         // A manifest has places of its own for some; what stands under their names is not carried along.
-        let reserved =
-            |i: usize| COLUMNS.iter().any(|name| header[i].eq_ignore_ascii_case(name)) || header[i] == "split";
+        let reserved = |i: usize| COLUMNS.iter().any(|name| header[i].eq_ignore_ascii_case(name));
         let taken = |i: usize| i == key || Some(i) == group || used.contains(&i) || reserved(i) || header[i].is_empty();
         let further = (0..header.len()).filter(|&i| !taken(i)).collect();
         Ok(Self { key, group, further })
@@ -108,9 +107,10 @@ impl Columns {
     }
 }
 
-/// The first column with one of these names, in any case.
+/// The first column with one of these names; `File name`, `file_name` and `FileName` are one.
 pub(super) fn column(header: &[String], names: &[&str]) -> Option<usize> {
-    names.iter().find_map(|name| header.iter().position(|column| column.eq_ignore_ascii_case(name)))
+    let plain = |name: &str| name.replace([' ', '_', '-'], "").to_lowercase();
+    names.iter().find_map(|name| header.iter().position(|column| plain(column) == plain(name)))
 }
 
 /// A CSV file in memory.

@@ -1,4 +1,7 @@
 //! A walk over folders in sorted order, never the directory's.
+//!
+//! Every folder is read once, by its own name if it lies below the root: a link to it from elsewhere (back to where it
+//! was come from, or into another class) is passed over. A link that leads outside is followed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -8,7 +11,9 @@ use crate::{Error, has_image_extension};
 /// A walk over folders that enters each of them once.
 pub(super) struct Walk {
     root: PathBuf,
-    /// Real paths of the folders entered: a symbolic link back to one of them ends there.
+    /// The root without links.
+    real_root: PathBuf,
+    /// Folders entered, without links.
     entered: HashSet<PathBuf>,
     /// Files that are no images, by extension.
     others: BTreeMap<String, usize>,
@@ -28,8 +33,9 @@ impl Walk {
         if !std::fs::metadata(root).map_err(Error::read(root))?.is_dir() {
             return Err(Error::folder(root, "not a folder"));
         }
-        let root = root.to_path_buf();
-        Ok(Self { root, entered: HashSet::new(), others: BTreeMap::new(), repeated: 0, problems: None })
+        let real_root = root.canonicalize().map_err(Error::read(root))?;
+        let (root, others) = (root.to_path_buf(), BTreeMap::new());
+        Ok(Self { root, real_root, entered: HashSet::new(), others, repeated: 0, problems: None })
     }
 
     /// A walk that goes on past what cannot be read, and keeps a list of it.
@@ -76,9 +82,20 @@ impl Walk {
             }
         }
         for name in entries.folders {
-            self.collect(&folder.join(name), images)?;
+            let below = folder.join(name);
+            if self.leads_back(&below) {
+                self.repeated += 1;
+            } else {
+                self.collect(&below, images)?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether it is a link into the root, or to what the root lies in.
+    fn leads_back(&self, folder: &Path) -> bool {
+        let back = |real: PathBuf| real.starts_with(&self.real_root) || self.real_root.starts_with(&real);
+        folder.is_symlink() && folder.canonicalize().is_ok_and(back)
     }
 
     /// An error, or in a forgiving walk an entry of its list.
@@ -123,7 +140,7 @@ impl Walk {
     /// content tells.
     fn is_image(&mut self, name: &str) -> bool {
         let is_image = has_image_extension(Path::new(name));
-        if !is_image {
+        if !is_image && name != "manifest.csv" {
             let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
             *self.others.entry(extension.to_ascii_lowercase()).or_default() += 1;
         }
@@ -149,8 +166,8 @@ impl Walk {
             notices.push(format!("{count} other files in {} are left out: {kinds}", root.display()));
         }
         if self.repeated > 0 {
-            let n = self.repeated;
-            notices.push(format!("{n} links to folders already read are passed over"));
+            let (n, root) = (self.repeated, root.display());
+            notices.push(format!("{n} links are passed over: they lead back into {root}, or to what was read already"));
         }
         notices
     }

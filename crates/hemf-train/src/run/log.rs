@@ -34,6 +34,9 @@ pub struct StepRecord {
     pub images: usize,
     /// Wall time of the step, waiting for images included.
     pub seconds: f64,
+    /// Of it, waiting for images: hardly anything while the loaders keep up.
+    #[serde(default)]
+    pub waited: f64,
 }
 
 /// Where an epoch stands at its end, or at a validation on the way.
@@ -205,7 +208,17 @@ mod tests {
     use crate::Logged;
 
     fn step(step: usize) -> StepRecord {
-        StepRecord { step, epoch: 1, loss: 0.5, accuracy: 0.25, lr: 1e-4, gradient_norm: 2.0, images: 4, seconds: 0.1 }
+        StepRecord {
+            step,
+            epoch: 1,
+            loss: 0.5,
+            accuracy: 0.25,
+            lr: 1e-4,
+            gradient_norm: 2.0,
+            images: 4,
+            seconds: 0.1,
+            waited: 0.0,
+        }
     }
 
     fn epoch(epoch: usize, step: usize) -> EpochRecord {

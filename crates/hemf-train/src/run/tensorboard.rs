@@ -247,6 +247,7 @@ mod tests {
             gradient_norm: 1.0,
             images: 4,
             seconds: 0.1,
+            waited: 0.0,
         };
         let epoch = |step| EpochRecord {
             epoch: 1,

@@ -90,7 +90,11 @@ impl Trainer {
             if ends || self.progress.stopped_early {
                 return Ok(true);
             }
-            let mut record = self.step(&self.next_step(&mut batches)?)?;
+            let asked = Instant::now();
+            let ready = self.next_step(&mut batches)?;
+            let waited = asked.elapsed().as_secs_f64();
+            let mut record = self.step(&ready)?;
+            record.waited = waited;
             record.seconds = started.elapsed().as_secs_f64();
             started = Instant::now();
             if let Some(log) = &mut self.log {
@@ -150,6 +154,7 @@ impl Trainer {
             gradient_norm: step.gradient_norm.unwrap_or_default(),
             images,
             seconds: 0.0,
+            waited: 0.0,
         })
     }
 
