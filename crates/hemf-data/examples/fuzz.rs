@@ -64,10 +64,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(Err(_)) => refused += 1,
             Err(_) => return Err(format!("a panic on {}", keep(target, &input)?).into()),
         }
-        if one.elapsed() > TOO_LONG {
-            return Err(format!("{:.1?} for {}", one.elapsed(), keep(target, &input)?).into());
+        let took = one.elapsed();
+        if took > TOO_LONG {
+            return Err(format!("{took:.1?} for {}", keep(target, &input)?).into());
         }
-        slowest = slowest.max(one.elapsed());
+        if took > SLOW && took > slowest {
+            eprintln!("{took:.1?} for {}", keep(target, &input)?);
+        }
+        slowest = slowest.max(took);
     }
     println!("{target}: {} inputs, {taken} taken, {refused} refused, slowest {slowest:.1?}", taken + refused);
     Ok(())
@@ -76,7 +80,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Longer than any input of these sizes should take.
 const TOO_LONG: Duration = Duration::from_secs(10);
 
-/// Writes an input that failed, and gives the file's name.
+/// Worth a look: each that took longer than all before it is kept.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Writes an input, and gives the file's name.
 fn keep(target: &str, input: &[u8]) -> std::io::Result<String> {
     let name = format!("fuzz-{target}-{}.bin", &blake3::hash(input).to_hex()[..12]);
     std::fs::write(&name, input)?;

@@ -24,7 +24,15 @@ pub(super) struct Frame {
     pub(super) components: u8,
 }
 
+/// Pixels that a byte of data can stand for: a bit, at the least, for a block of 64.
+const PIXELS_A_BYTE: u64 = 512;
+
 impl Frame {
+    /// Whether so many bytes cannot be all of the picture.
+    pub(super) fn is_too_large_for(self, bytes: usize) -> bool {
+        u64::from(self.width) * u64::from(self.height) > PIXELS_A_BYTE * bytes as u64
+    }
+
     /// Of what follows the marker: length, precision, height, width, components.
     fn read(header: &[u8]) -> Option<Self> {
         let short = |at: usize| Some(u16::from_be_bytes([*header.get(at)?, *header.get(at + 1)?]));

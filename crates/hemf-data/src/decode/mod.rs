@@ -159,8 +159,16 @@ fn decoded<T>(
             let about = about(format, mode, &picture, false);
             return Ok((convert::to_rgb(picture, false)?, about));
         }
-        Format::Jpeg if !jpeg::scan(bytes).complete => return Err("cut off: the JPEG data has no end marker".into()),
-        Format::Jpeg => ImageFormat::Jpeg,
+        Format::Jpeg => {
+            let scan = jpeg::scan(bytes);
+            if !scan.complete {
+                return Err("cut off: the JPEG data has no end marker".into());
+            }
+            if let Some(frame) = scan.frame.filter(|frame| frame.is_too_large_for(bytes.len())) {
+                return Err(format!("damaged: too little data for {} x {} pixels", frame.width, frame.height));
+            }
+            ImageFormat::Jpeg
+        }
         Format::Png => ImageFormat::Png,
         Format::Tiff => ImageFormat::Tiff,
         Format::Bmp => ImageFormat::Bmp,

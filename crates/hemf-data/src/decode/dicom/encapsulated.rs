@@ -15,9 +15,6 @@ pub(super) struct Promised {
 /// Passes over a picture that a progressive JPEG may ask for; files in use have about ten.
 const PASSES: usize = 100;
 
-/// Pixels that a byte of JPEG data can stand for: two bits, at the least, for a block of 64.
-const PIXELS_A_BYTE: u64 = 256;
-
 impl Promised {
     /// # Errors
     /// Why the frame is not what was promised.
@@ -86,8 +83,7 @@ impl Promised {
         if scan.passes > PASSES {
             return damaged(format!("JPEG data of {} passes; {PASSES} are read", scan.passes));
         }
-        let pixels = u64::from(self.rows) * u64::from(self.columns);
-        if pixels > PIXELS_A_BYTE * data.len() as u64 {
+        if found.is_too_large_for(data.len()) {
             return damaged("there is too little JPEG data for the picture".into());
         }
         Ok(())

@@ -1,17 +1,15 @@
 //! DICOM files to 8-bit pictures, by the `dicom-pixeldata` crate: stored values are rescaled, shown through a
 //! window, inverted where the lowest is to be white (MONOCHROME1), and colour becomes RGB.
 //!
-//! Parser and decoders believe what a file says of itself: a length or depth may make them panic, or take memory without
-//! bound. So [`lengths`], [`nesting`] and compressed frames ([`encapsulated`]) are looked at first, and a panic is an
-//! error.
+//! Parser and decoders believe what a file says of itself, which may make them panic, or take memory without bound. So
+//! elements ([`parse`]) and compressed frames ([`encapsulated`]) are looked at first, and a panic is an error.
 
 mod encapsulated;
-mod lengths;
-mod nesting;
+mod parse;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use dicom_object::{DefaultDicomObject, Tag, from_reader};
+use dicom_object::{DefaultDicomObject, Tag};
 use dicom_pixeldata::{ConvertOptions, PixelDecoder, VoiLutOption, WindowLevel};
 use image::DynamicImage;
 
@@ -23,6 +21,7 @@ const FRAMES: Tag = Tag(0x0028, 0x0008);
 const ROWS: Tag = Tag(0x0028, 0x0010);
 const COLUMNS: Tag = Tag(0x0028, 0x0011);
 const BITS_ALLOCATED: Tag = Tag(0x0028, 0x0100);
+const BITS_STORED: Tag = Tag(0x0028, 0x0101);
 const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
 
 /// The frame and window that `reading` asks for, and the photometric interpretation. The error is a reason without
@@ -35,13 +34,7 @@ pub(super) fn decode(bytes: &[u8], reading: &Reading) -> Result<(DynamicImage, O
 
 fn frame(bytes: &[u8], reading: &Reading) -> Result<(DynamicImage, Option<String>), String> {
     let damaged = |error: &dyn std::fmt::Display| format!("damaged or unsupported DICOM: {error}");
-    if !lengths::fit(bytes) {
-        return Err("damaged or cut off: an element of the DICOM file is longer than the file".into());
-    }
-    if nesting::is_too_deep(bytes) {
-        return Err("damaged DICOM: sequences lie too deep in each other".into());
-    }
-    let object = from_reader(bytes).map_err(|error| damaged(&error))?;
+    let object = parse::object(bytes)?;
     let rows = number(&object, ROWS).ok_or("DICOM without an image (no Rows)")?;
     let columns = number(&object, COLUMNS).ok_or("DICOM without an image (no Columns)")?;
     if let Some(problem) = size_problem(columns, rows) {
@@ -52,8 +45,12 @@ fn frame(bytes: &[u8], reading: &Reading) -> Result<(DynamicImage, Option<String
         return Err(format!("DICOM with {samples} samples per pixel: 1 and 3 are read"));
     }
     let bits = number(&object, BITS_ALLOCATED).ok_or("DICOM without BitsAllocated")?;
-    if !matches!(bits, 1 | 8 | 16 | 32) {
-        return Err(format!("DICOM with {bits} bits allocated: 1, 8, 16 and 32 are read"));
+    if !matches!(bits, 1 | 8 | 16) {
+        return Err(format!("DICOM with {bits} bits allocated: 1, 8 and 16 are read"));
+    }
+    // The decoder makes a table of so many bits.
+    if let Some(stored) = number(&object, BITS_STORED).filter(|stored| !(1..=bits).contains(stored)) {
+        return Err(format!("damaged DICOM: {stored} of {bits} bits stored"));
     }
     let frames = number(&object, FRAMES).unwrap_or(1);
     if reading.frame >= frames {
