@@ -102,21 +102,24 @@ fn data_of(fragments: &[Vec<u8>], frames: u32, frame: u32) -> Result<Cow<'_, [u8
     Err("DICOM with frames of several fragments each, which is not supported".into())
 }
 
-/// How many bytes a PackBits segment unpacks to.
+/// How many bytes a PackBits segment unpacks to; of a run that is cut off, those that are there.
 fn unpacked(segment: &[u8]) -> u64 {
-    let (mut at, mut length) = (0, 0);
-    while let Some(&head) = segment.get(at) {
-        at += match head {
+    let (mut rest, mut length) = (segment, 0);
+    while let Some((&head, after)) = rest.split_first() {
+        let bytes = match head {
             0..=127 => {
-                length += u64::from(head) + 1;
-                2 + usize::from(head)
+                let literal = after.len().min(usize::from(head) + 1);
+                length += literal as u64;
+                literal
             }
-            128 => 1, // nothing
+            128 => 0, // nothing
+            _ if after.is_empty() => 0,
             _ => {
                 length += 257 - u64::from(head);
-                2
+                1
             }
         };
+        rest = &after[bytes..];
     }
     length
 }
@@ -148,6 +151,8 @@ mod tests {
             (rle(1, 65_000, &[251, 7]), "place"),
             (rle(1, 0, &[251, 7]), "place"),
             (rle(1, 64, &[252, 7]), "length"),
+            (rle(1, 64, &[5, 1, 2, 3, 4, 5]), "length"),
+            (rle(1, 64, &[4, 1, 2, 3, 4, 5, 255]), "length"),
             (rle(1, 64, &[129, 7, 129, 7, 129, 7]), "length"),
         ] {
             assert!(check(fragment).unwrap_err().contains(what), "{what}");
