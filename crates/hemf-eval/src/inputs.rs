@@ -85,6 +85,11 @@ impl Range {
         Self { low: at(0.005), median: at(0.5), high: at(0.995) }
     }
 
+    /// The same of the logarithms of what is above 0.
+    fn ln(self) -> Self {
+        Self { low: self.low.ln(), median: self.median.ln(), high: self.high.ln() }
+    }
+
     /// Whether a value is below -1, above 1, or neither 0. The range is widened by half of its reach on either side,
     /// and by a little where all training images are alike.
     fn side(&self, value: f64) -> i8 {
@@ -133,7 +138,9 @@ impl InputStatistics {
         let ranges = [self.shorter_side, self.aspect, self.colour, self.brightness, self.sharpness];
         let sentence = |((name, value), range): ((&str, f64), Range)| {
             let Range { low, high, .. } = range;
-            let how = match (range.side(value), name) {
+            // Sizes differ by factors: a range of 60 to 250 pixels, widened by lengths, would reach below 0.
+            let side = if name == "size" { range.ln().side(value.ln()) } else { range.side(value) };
+            let how = match (side, name) {
                 (0, _) => return None,
                 (-1, "colour") => "less coloured",
                 (_, "colour") => "more coloured",
@@ -193,6 +200,15 @@ mod tests {
         }
         let long = Raster::new(800, 215, 3, vec![117; 800 * 215 * 3]);
         assert!(statistics().unlike(&Measures::new(&long)).iter().any(|text| text.starts_with("of another shape")));
+    }
+
+    #[test]
+    fn a_tiny_picture_is_flagged_though_sizes_vary() {
+        let measures: Vec<Measures> = (0..20).map(|i| Measures::new(&picture(60 + 10 * i, 117, 20, 30))).collect();
+        let statistics = InputStatistics::new(&measures).unwrap();
+        let told = |side| statistics.unlike(&Measures::new(&picture(side, 117, 20, 30)));
+        assert!(told(20).iter().any(|text| text.starts_with("smaller")), "{:?}", told(20));
+        assert!(told(50).iter().all(|text| !text.starts_with("smaller")), "{:?}", told(50));
     }
 
     #[test]

@@ -4,60 +4,18 @@ use std::path::{Path, PathBuf};
 
 use hemf_data::{Manifest, Raster, Sample, Split};
 use hemf_metrics::Predictions;
-use hemf_metrics::decision::{CostMatrix, Target, Temperature};
-use hemf_metrics::uncertainty::Level;
+use hemf_metrics::decision::Temperature;
 use hemf_model::Branch;
 use hemf_train::{Card, Checkpoint, Error, EvalSet, Event, Observer, Silent};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::{
-    Audit, ErrorPictures, Evaluation, Facts, FittedTemperature, NetworkFacts, Samples, confident_errors, files,
+    Audit, ErrorPictures, EvalSettings, Evaluation, Facts, FittedTemperature, NetworkFacts, Samples, confident_errors,
+    files,
 };
 use crate::network::StoredTemperature;
 use crate::predictor::name_of;
 use crate::{InputStatistics, Measures, Network, Predictor, explain, heat, png};
-
-/// What is measured and shown, as far as it can be chosen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EvalSettings {
-    /// Resamples of the bootstrap.
-    pub resamples: usize,
-    /// What the resamples follow from.
-    pub seed: u64,
-    /// Level of every interval.
-    pub level: f64,
-    /// Sensitivities and specificities that operating points are to reach.
-    pub targets: Vec<f64>,
-    /// Columns whose values are subgroups; none named: those that can be.
-    pub subgroups: Vec<String>,
-    /// How many errors are pictured.
-    pub errors: usize,
-    /// What decisions cost for each class, in the order of the network's.
-    #[serde(default)]
-    pub costs: Option<CostMatrix>,
-}
-
-impl Default for EvalSettings {
-    fn default() -> Self {
-        let (targets, subgroups) = (vec![0.9, 0.95], Vec::new());
-        Self { resamples: 2000, seed: 0, level: 0.95, targets, subgroups, errors: 12, costs: None }
-    }
-}
-
-impl EvalSettings {
-    /// What would else be found wrong when all is computed.
-    fn check(&self, classes: usize) -> Result<(), Error> {
-        Level::new(self.level)?;
-        for &target in &self.targets {
-            Target::sensitivity(target)?;
-        }
-        match &self.costs {
-            Some(costs) => Ok(costs.check(classes)?),
-            None => Ok(()),
-        }
-    }
-}
 
 /// At most so many training images are measured for [`InputStatistics`].
 const MOST_MEASURED: usize = 2000;

@@ -4,6 +4,7 @@ mod audit;
 mod files;
 mod measure;
 mod samples;
+mod settings;
 
 use hemf_metrics::Predictions;
 use hemf_metrics::decision::Temperature;
@@ -13,8 +14,9 @@ use serde_json::Value;
 use crate::{Averaging, Views};
 
 pub use audit::{Audit, ClassCount};
-pub use measure::{EvalSettings, measure};
-pub use samples::{Column, MOST_SUBGROUPS, Samples};
+pub use measure::measure;
+pub use samples::{Column, Samples};
+pub use settings::EvalSettings;
 
 /// What was measured and how: the content of a report folder that is not derived from other content.
 #[derive(Clone, Debug)]

@@ -24,7 +24,7 @@ pub type Column = (String, Vec<String>);
 const MOST_VALUES: usize = 8;
 
 /// Columns of more values than this are taken for names rather than for subgroups.
-pub const MOST_SUBGROUPS: usize = 20;
+const MOST_SUBGROUPS: usize = 20;
 
 impl Samples {
     pub(crate) fn new(manifest: &Manifest, samples: &[Sample]) -> Self {
@@ -73,20 +73,39 @@ impl Samples {
     }
 
     /// The columns whose values can stand for subgroups: numbers in bands (ages of 20 years, else quarters of the
-    /// images), other values as they are. Columns with fewer than 2 or more than [`MOST_SUBGROUPS`] values are left out
-    /// unless they are `named`: their names and number of values come second.
-    pub fn subgroup_columns(&self, named: &[String]) -> (Vec<Column>, Vec<(String, usize)>) {
+    /// images), other values as they are. Columns with fewer than 2 or more than [`MOST_SUBGROUPS`] values are left out,
+    /// and those that say nothing but the class, given for each image as `truth`; unless they are `named`. Their names
+    /// come second, each with the reason.
+    pub fn subgroup_columns(&self, named: &[String], truth: &[usize]) -> (Vec<Column>, Vec<(String, String)>) {
         let (mut chosen, mut left_out) = (Vec::new(), Vec::new());
         for (name, values) in self.columns.iter().filter(|(name, _)| named.is_empty() || named.contains(name)) {
             let values = banded(name, values);
             let different: BTreeSet<&String> = values.iter().filter(|value| !value.is_empty()).collect();
-            match !named.is_empty() || (2..=MOST_SUBGROUPS).contains(&different.len()) {
-                false => left_out.push((name.clone(), different.len())),
-                true => chosen.push((name.clone(), values)),
+            let count = different.len();
+            let reason = if !named.is_empty() {
+                None
+            } else if !(2..=MOST_SUBGROUPS).contains(&count) {
+                let plural = if count == 1 { "" } else { "s" };
+                Some(format!("it has {count} value{plural} here, and subgroups are made of 2 to {MOST_SUBGROUPS}"))
+            } else {
+                says_the_class(&values, truth)
+                    .then(|| "each of its values is one class, and each class one value".into())
+            };
+            match reason {
+                Some(reason) => left_out.push((name.clone(), reason)),
+                None => chosen.push((name.clone(), values)),
             }
         }
         (chosen, left_out)
     }
+}
+
+/// Whether values and classes are two names of the same.
+fn says_the_class(values: &[String], truth: &[usize]) -> bool {
+    let pairs: BTreeSet<(&String, &usize)> = values.iter().zip(truth).collect();
+    let values: BTreeSet<&String> = values.iter().collect();
+    let classes: BTreeSet<&usize> = truth.iter().collect();
+    pairs.len() == values.len() && pairs.len() == classes.len()
 }
 
 fn banded(name: &str, values: &[String]) -> Vec<String> {
@@ -137,7 +156,7 @@ mod tests {
             groups: None,
             columns: vec![column("age", &ages), column("sex", &["F", "M", "F", "F", "M", "M", "F", "M", "", "F"])],
         };
-        let (columns, _) = samples.subgroup_columns(&[]);
+        let (columns, _) = samples.subgroup_columns(&[], &[0; 10]);
         let bands = ["00–19", "00–19", "20–39", "40–59", "40–59", "60–79", "80 and older", "80 and older", "20–39", ""];
         assert_eq!(columns[0].1, bands);
         assert_eq!(columns[1].1[..2], ["F", "M"]);
@@ -173,12 +192,26 @@ mod tests {
         let ids: Vec<String> = (0..30).map(|i| format!("file {i}")).collect();
         let samples = Samples {
             groups: None,
-            columns: vec![("original".to_owned(), ids.clone()), ("site".to_owned(), vec!["A".to_owned(); 30])],
+            columns: vec![
+                ("original".to_owned(), ids.clone()),
+                ("site".to_owned(), vec!["A".to_owned(); 30]),
+                ("dx".to_owned(), (0..30).map(|i| ["nv", "mel"][i % 2].to_owned()).collect()),
+            ],
         };
-        let (chosen, left_out) = samples.subgroup_columns(&[]);
+        let truth: Vec<usize> = (0..30).map(|i| i % 2).collect();
+        let (chosen, left_out) = samples.subgroup_columns(&[], &truth);
         assert!(chosen.is_empty());
-        assert_eq!(left_out, [("original".to_owned(), 30), ("site".to_owned(), 1)]);
-        assert_eq!(samples.subgroup_columns(&["site".to_owned()]).0.len(), 1);
+        for ((name, reason), (expected, start)) in left_out.iter().zip([
+            ("original", "it has 30 values"),
+            ("site", "it has 1 value "),
+            ("dx", "each of its values"),
+        ]) {
+            assert!(name == expected && reason.starts_with(start), "{name}: {reason}");
+        }
+        assert_eq!(samples.subgroup_columns(&["site".to_owned()], &truth).0.len(), 1);
+        // Another class among the images of a value, and it is a column like others.
+        let other: Vec<usize> = (0..30).map(|i| usize::from(i % 2 == 1 || i == 0)).collect();
+        assert_eq!(samples.subgroup_columns(&[], &other).0[0].0, "dx");
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub struct Findings {
     pub costs: Option<Costed>,
     /// The same scores for parts of the images.
     pub subgroups: Vec<Subgroups>,
-    /// Columns that are no subgroups, with the number of their values.
-    pub not_subgroups: BTreeMap<String, usize>,
+    /// Columns that are no subgroups, and why.
+    pub not_subgroups: BTreeMap<String, String>,
 }
 
 /// How well probabilities match what happens.
@@ -68,7 +68,7 @@ impl Findings {
             trust.push(Trust::new("with the temperature", fit.temperature.get(), &calibrated));
         }
         let validation = evaluation.calibrated_validation();
-        let (subgroups, not_subgroups) = samples.subgroup_columns(&facts.settings.subgroups);
+        let (subgroups, not_subgroups) = samples.subgroup_columns(&facts.settings.subgroups, predictions.truth());
         let groups = samples.groups.as_deref();
         Ok(Self {
             split: facts.split.clone(),

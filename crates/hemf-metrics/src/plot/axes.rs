@@ -1,6 +1,7 @@
 //! A panel with two axes: from data to places on the picture, round tick values, frames and labels.
 
 use super::colour::{FRAME, GRID, INK, MUTED};
+use super::font::{self, Weight};
 use super::scene::{Picture, Stroke, Text};
 
 /// Size of axis titles.
@@ -141,15 +142,34 @@ pub(super) fn round_step(least: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// The title of a picture over a line of detail.
+/// The title of a picture over a line of detail, for which the picture is made wide enough.
 pub(super) fn heading(picture: &mut Picture, left: f64, title: &str, detail: &str) {
     picture.text(Text::new((left, 24.0), title, 16.0).bold().colour(INK));
     picture.text(Text::new((left, 45.0), detail, 12.0).colour(MUTED));
+    let right = [(title, Weight::SemiBold, 16.0), (detail, Weight::Regular, 12.0)]
+        .map(|(text, weight, size)| left + font::width(text, weight, size) + 20.0);
+    picture.width = right.into_iter().fold(picture.width, f64::max);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_heading_fits_into_its_picture() {
+        let new = || Picture {
+            width: 200.0,
+            height: 60.0,
+            title: String::new(),
+            description: String::new(),
+            shapes: Vec::new(),
+        };
+        let (mut short, mut long) = (new(), new());
+        heading(&mut short, 20.0, "Title", "detail");
+        heading(&mut long, 20.0, "Title", &"detail ".repeat(20));
+        assert_eq!(short.width, 200.0);
+        assert!(long.width > 600.0, "{}", long.width);
+    }
 
     #[test]
     fn ticks_are_round() {

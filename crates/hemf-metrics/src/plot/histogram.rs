@@ -23,7 +23,7 @@ pub fn score_histograms(histograms: &ScoreHistograms) -> Picture {
     let width = LEFT + columns as f64 * (PANEL.0 + GAP.0);
     let detail = "score of the class among its samples and among the others, in shares of each (square-root scale)";
     let mut picture = Picture {
-        width: width.max(40.0 + font::width(detail, Weight::Regular, 12.0)),
+        width,
         height: TOP + rows as f64 * (PANEL.1 + GAP.1) - 8.0,
         title: "Score histograms".to_owned(),
         description: format!("Distribution of the score of each of {classes} classes, {detail}."),

@@ -19,8 +19,7 @@ pub fn reliability_diagram(calibration: &Calibration, level: Level) -> Picture {
     let samples: u64 = calibration.bins.iter().map(|bin| bin.count).sum();
     let (ece, mce) = (shown(calibration.ece), shown(calibration.mce));
     let percent = level.get() * 100.0;
-    let detail =
-        format!("{samples} samples; calibration error {ece} expected, {mce} maximum; bars: {percent:.0} % (Wilson)");
+    let detail = format!("{samples} samples; error {ece} expected, {mce} maximum; bars: {percent:.0} % (Wilson)");
     let mut picture = Picture {
         width: LEFT + SIDE + 40.0,
         height: TOP + SIDE + 30.0 + COUNTS + 62.0,

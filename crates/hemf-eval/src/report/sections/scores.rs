@@ -6,9 +6,9 @@ use hemf_metrics::{Score, Subgroup, Subgroups};
 use hemf_train::Error;
 
 use super::{interval_of, number, shown, table};
+use crate::Evaluation;
 use crate::report::Findings;
 use crate::report::page::{Section, figure};
-use crate::{Evaluation, MOST_SUBGROUPS};
 
 pub(super) fn pictures(folder: &Path, evaluation: &Evaluation) -> Result<Section, Error> {
     let mut section = Section::new("pictures", "Pictures");
@@ -117,10 +117,9 @@ pub(super) fn subgroups(findings: &Findings) -> Option<Section> {
         by_column.notes = groups.iter().filter(|group| !group.notices.is_empty()).map(notices).collect();
         section.tables.push(by_column);
     }
-    for (column, values) in &findings.not_subgroups {
+    for (column, reason) in &findings.not_subgroups {
         section.paragraphs.push(format!(
-            "The column \"{column}\" is left out: it has {values} values here, and subgroups are made of 2 to {MOST_SUBGROUPS}. Name it \
-             with --subgroups to have it all the same."
+            "The column \"{column}\" is left out: {reason}. Name it with --subgroups to have it all the same."
         ));
     }
     (!section.tables.is_empty() || !section.paragraphs.is_empty()).then_some(section)
