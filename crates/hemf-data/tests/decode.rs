@@ -113,6 +113,10 @@ fn decompression_bombs_are_refused_before_they_unfold() {
     content[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF]);
     let text = message(&file(&folder, "bomb.jpg", &content));
     assert!(text.contains("65535 x 65535"), "{text}");
+    // Few enough pixels, but more than so few bytes can hold.
+    content[frame + 5..frame + 9].copy_from_slice(&[0x20, 0, 0x20, 0]);
+    let text = message(&file(&folder, "hollow.jpg", &content));
+    assert!(text.contains("too little data for 8192 x 8192"), "{text}");
 }
 
 /// The checksum of PNG chunks.
