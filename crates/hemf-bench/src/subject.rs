@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use hemf_model::{Classifier, Mode, ParamStore};
-use hemf_train::{Error, Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig, device};
+use hemf_train::{Error, Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig, StepBatch, device};
 
 use crate::{Settings, Work};
 
@@ -56,10 +56,11 @@ impl Subject {
             Self::Train { learner, images, labels, steps } => {
                 let step = *steps;
                 *steps += 1;
-                learner.gather(images, &*labels, step, step as u64, 0)?;
+                let batch = StepBatch { images, targets: (&*labels).into(), seed: step as u64, first: 0 };
+                let gathered = learner.gather(&[batch], step)?;
                 device().synchronize()?;
                 let begun = std::time::Instant::now();
-                learner.apply(step)?;
+                learner.apply(gathered, step)?;
                 device().synchronize()?;
                 Ok(begun.elapsed().as_secs_f64())
             }

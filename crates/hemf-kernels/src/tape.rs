@@ -3,7 +3,7 @@
 //! Candle's own backward pass begins every gradient as a tensor of zeros and adds to it, on one thread, and keeps every
 //! map of the network to its end: a quarter of the time of a training step. [`record`] notes the operations instead;
 //! [`Tape::backward`] moves the first gradient of a tensor into its place, adds others on all threads, and drops what a step
-//! needed as soon as it is taken back.
+//! needed as soon as it is taken back. [`Tape::backward_each`] hands gradients over while it goes.
 //!
 //! Candle's operations may stand between: each stretch of them is handed to candle's backward pass.
 
@@ -39,8 +39,15 @@ enum Origin {
     Three(Box<dyn CustomOp3 + Send + Sync>, Tensor, Tensor, Tensor),
     /// Operations of candle's own.
     Candle,
-    /// A part whose insides were dropped, to be run again: its inputs, and what it is.
-    Again(Vec<Tensor>, Part),
+    /// A part whose insides were dropped, to be run again.
+    Again(Again),
+}
+
+struct Again {
+    inputs: Vec<Tensor>,
+    part: Part,
+    /// What it has gradients for.
+    variables: Vec<Tensor>,
 }
 
 type Part = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
@@ -68,12 +75,15 @@ pub fn recompute(inputs: &[&Tensor], part: impl Fn(&[Tensor]) -> Result<Tensor> 
     if !recording() {
         return part(&inputs);
     }
-    let (output, _dropped) = record(|| part(&inputs))?;
+    let (output, dropped) = record(|| part(&inputs))?;
+    let variables = dropped.variables_by_first_use().concat();
+    drop(dropped);
     let output = match output.is_variable() {
         true => output,
         false => Var::from_tensor(&output.detach())?.into_inner(),
     };
-    push(&output, &inputs.clone().iter().collect::<Vec<_>>(), Origin::Again(inputs, Box::new(part)));
+    let again = Again { inputs: inputs.clone(), part: Box::new(part), variables };
+    push(&output, &inputs.iter().collect::<Vec<_>>(), Origin::Again(again));
     Ok(output)
 }
 
@@ -178,50 +188,105 @@ impl Tape {
 
     /// The gradients of `loss`, a single number, for all variables that it depends on.
     pub fn backward(self, loss: &Tensor) -> Result<GradStore> {
-        self.backward_from(loss, loss.ones_like()?)
+        let mut gradients = GradStore::default();
+        self.backward_each(loss, |variable, gradient| {
+            gradients.insert(variable, gradient);
+            Ok(())
+        })?;
+        Ok(gradients)
     }
 
-    fn backward_from(mut self, output: &Tensor, gradient: Tensor) -> Result<GradStore> {
+    /// As [`Tape::backward`], but gives each variable with its gradient to `finished` while it goes back, as soon as
+    /// nothing more will be added to it: something else can be done with it meanwhile. Passes of the same operations give
+    /// them in the same order.
+    pub fn backward_each(self, loss: &Tensor, mut finished: impl FnMut(&Tensor, Tensor) -> Result<()>) -> Result<()> {
+        self.backward_from(loss, loss.ones_like()?, &mut finished)
+    }
+
+    fn backward_from(
+        mut self,
+        output: &Tensor,
+        gradient: Tensor,
+        finished: &mut dyn FnMut(&Tensor, Tensor) -> Result<()>,
+    ) -> Result<()> {
         self.note(output);
+        if !self.known.contains(&output.id()) {
+            return finished(output, gradient); // a variable itself
+        }
         let mut gradients = GradStore::default();
         gradients.insert(output, gradient);
-        while let Some(Node { output, origin }) = self.nodes.pop() {
-            let Some(g) = gradients.remove(&output) else { continue }; // nothing came of it
-            match origin {
-                Origin::One(op, x) => {
-                    let bwd = || op.bwd(&x, &output, &g);
-                    let dx = timed(op.name(), Pass::Backward, &[&x, &g], bwd, |dx| many([dx]))?;
-                    add(&mut gradients, &x, dx)?;
-                }
-                Origin::Two(op, x, y) => {
-                    let bwd = || op.bwd(&x, &y, &output, &g);
-                    let (dx, dy) = timed(op.name(), Pass::Backward, &[&x, &y, &g], bwd, |(dx, dy)| many([dx, dy]))?;
-                    add(&mut gradients, &x, dx)?;
-                    add(&mut gradients, &y, dy)?;
-                }
-                Origin::Three(op, x, y, z) => {
-                    let bwd = || op.bwd(&x, &y, &z, &output, &g);
-                    let results = |(dx, dy, dz): &_| many([dx, dy, dz]);
-                    let (dx, dy, dz) = timed(op.name(), Pass::Backward, &[&x, &y, &z, &g], bwd, results)?;
-                    add(&mut gradients, &x, dx)?;
-                    add(&mut gradients, &y, dy)?;
-                    add(&mut gradients, &z, dz)?;
-                }
-                Origin::Candle => {
-                    let mut inside = (&output * &g.detach())?.sum_all()?.backward()?;
-                    for node in output.sorted_nodes() {
-                        if node.is_variable() {
-                            add(&mut gradients, node, inside.remove(node))?;
-                        }
-                    }
-                }
-                Origin::Again(inputs, part) => {
-                    let (again, tape) = record(|| part(&inputs))?;
-                    gradients.extend(tape.backward_from(&again, g)?)?;
+        let mut last = self.variables_by_first_use();
+        while let (Some(node), Some(variables)) = (self.nodes.pop(), last.pop()) {
+            node.backward(&mut gradients)?;
+            for variable in variables {
+                if let Some(gradient) = gradients.remove(&variable) {
+                    finished(&variable, gradient)?;
                 }
             }
         }
-        Ok(gradients)
+        Ok(())
+    }
+
+    /// For each node the variables that no node before it uses: on the way back it is the last that adds to their
+    /// gradients.
+    fn variables_by_first_use(&self) -> Vec<Vec<Tensor>> {
+        let mut seen = self.known.clone();
+        let mut new = |node: &Node| node.variables().into_iter().filter(|t| seen.insert(t.id())).collect();
+        self.nodes.iter().map(&mut new).collect()
+    }
+}
+
+impl Node {
+    /// The variables that it adds a gradient to, and results on the tape.
+    fn variables(&self) -> Vec<Tensor> {
+        let used = match &self.origin {
+            Origin::One(_, x) => vec![x],
+            Origin::Two(_, x, y) => vec![x, y],
+            Origin::Three(_, x, y, z) => vec![x, y, z],
+            Origin::Candle => self.output.sorted_nodes(),
+            Origin::Again(again) => again.variables.iter().collect(),
+        };
+        used.into_iter().filter(|t| t.is_variable()).cloned().collect()
+    }
+
+    /// Adds what the gradient of its output makes of those of its inputs.
+    fn backward(self, gradients: &mut GradStore) -> Result<()> {
+        let Node { output, origin } = self;
+        let Some(g) = gradients.remove(&output) else { return Ok(()) }; // nothing came of it
+        match origin {
+            Origin::One(op, x) => {
+                let bwd = || op.bwd(&x, &output, &g);
+                let dx = timed(op.name(), Pass::Backward, &[&x, &g], bwd, |dx| many([dx]))?;
+                add(gradients, &x, dx)?;
+            }
+            Origin::Two(op, x, y) => {
+                let bwd = || op.bwd(&x, &y, &output, &g);
+                let (dx, dy) = timed(op.name(), Pass::Backward, &[&x, &y, &g], bwd, |(dx, dy)| many([dx, dy]))?;
+                add(gradients, &x, dx)?;
+                add(gradients, &y, dy)?;
+            }
+            Origin::Three(op, x, y, z) => {
+                let bwd = || op.bwd(&x, &y, &z, &output, &g);
+                let results = |(dx, dy, dz): &_| many([dx, dy, dz]);
+                let (dx, dy, dz) = timed(op.name(), Pass::Backward, &[&x, &y, &z, &g], bwd, results)?;
+                add(gradients, &x, dx)?;
+                add(gradients, &y, dy)?;
+                add(gradients, &z, dz)?;
+            }
+            Origin::Candle => {
+                let mut inside = (&output * &g.detach())?.sum_all()?.backward()?;
+                for node in output.sorted_nodes() {
+                    if node.is_variable() {
+                        add(gradients, node, inside.remove(node))?;
+                    }
+                }
+            }
+            Origin::Again(Again { inputs, part, .. }) => {
+                let (again, tape) = record(|| part(&inputs))?;
+                tape.backward_from(&again, g, &mut |t, gradient| add(gradients, t, Some(gradient)))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -275,6 +340,28 @@ mod tests {
         let want = pass(&x, &w, &b).unwrap().backward().unwrap();
         let (loss, tape) = record(|| pass(&x, &w, &b)).unwrap();
         close(&tape.backward(&loss).unwrap(), &want, &[x, w, b]);
+    }
+
+    #[test]
+    fn a_gradient_is_given_once_it_is_final_and_before_the_pass_is_over() {
+        let [x, w, b] = variables();
+        let (loss, tape) = record(|| {
+            let first = crate::linear(&x, &w, None)?;
+            let (w, b) = (w.as_tensor().clone(), b.as_tensor().clone());
+            let second = recompute(&[&first], move |t| crate::gelu(&crate::linear(&t[0], &w, Some(&b))?))?;
+            (crate::mul(&second, &first)? * 2.0)?.sum_all()
+        })
+        .unwrap();
+        let (mut given, mut sizes) = (Vec::new(), Vec::new());
+        tape.backward_each(&loss, |variable, gradient| {
+            given.push(variable.id());
+            sizes.push(gradient.dims().to_vec());
+            Ok(())
+        })
+        .unwrap();
+        // b is used by the second operation alone; x and w last by the first.
+        assert_eq!(given, [b.id(), x.id(), w.id()]);
+        assert_eq!(sizes, [vec![5], vec![7, 5], vec![5, 5]]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     Error, Loss, Optimizer, Schedule, Targets, World,
     optim::{Gradients, gradient_norm},
     predict::hits,
+    world::Buckets,
 };
 
 /// A network with the loss and the optimizer that change it.
@@ -38,7 +39,6 @@ pub struct Learner {
     optimizer: Optimizer,
     schedule: Schedule,
     clip_norm: Option<f64>,
-    gathered: Gathered,
     world: Rc<World>,
     /// Whether batch norm is over the batches of all ranks.
     synchronised: bool,
@@ -58,11 +58,23 @@ pub struct Step {
     pub diverged: Option<String>,
 }
 
+/// A batch to learn from, or a rank's share of one.
+#[derive(Clone, Copy, Debug)]
+pub struct StepBatch<'a> {
+    /// (B, C, H, W)
+    pub images: &'a Tensor,
+    /// What they are.
+    pub targets: Targets<'a>,
+    /// Decides the network's own random draws.
+    pub seed: u64,
+    /// The place of the first image in the whole batch: 0 but for a share of one.
+    pub first: usize,
+}
+
 /// What the batches of a step add up to.
-#[derive(Default)]
-struct Gathered {
+pub struct Gathered {
     batches: usize,
-    /// Of one batch its gradients; of several the sum of gradients times weight.
+    /// Of one batch its gradients; of several the sum of gradients times weight. Until the last batch they are of this rank alone.
     grads: Gradients,
     /// Sum of the batches' losses times weight.
     loss: f64,
@@ -80,16 +92,7 @@ impl Learner {
         schedule: Schedule,
         clip_norm: Option<f64>,
     ) -> Self {
-        Self {
-            model,
-            loss,
-            optimizer,
-            schedule,
-            clip_norm,
-            gathered: Gathered::default(),
-            world: Rc::default(),
-            synchronised: false,
-        }
+        Self { model, loss, optimizer, schedule, clip_norm, world: Rc::default(), synchronised: false }
     }
 
     /// Learns together with the other ranks of `world`, each from its share of every batch: losses are those of the whole
@@ -110,54 +113,63 @@ impl Learner {
     /// network's own random draws.
     ///
     /// # Errors
-    /// As [`Learner::gather`] and [`Learner::apply`].
+    /// As [`Learner::step_over`].
     pub fn step<'a>(
         &mut self,
-        images: &Tensor,
+        images: &'a Tensor,
         targets: impl Into<Targets<'a>>,
         index: usize,
         seed: u64,
     ) -> Result<Step, Error> {
-        self.gather(images, targets, index, seed, 0)?;
-        self.apply(index)
+        self.step_over(&[StepBatch { images, targets: targets.into(), seed, first: 0 }], index)
     }
 
-    /// Adds a batch's gradients to optimizer step number `index` (from 0), which [`Learner::apply`] completes: the
-    /// gradients of several batches are averaged by what the batches weigh in the loss, so that they add up to those of
-    /// one large batch (but for batch norm, which sees each batch alone). `first` is the place of the first of `images` in
-    /// a batch of which they are a share ([`Learner::among`]); otherwise 0.
+    /// Learns from one batch or more in optimizer step number `index` (from 0). The gradients of several are averaged by
+    /// what the batches weigh in the loss, so that they add up to those of one large batch (but for batch norm, which sees
+    /// each batch alone).
     ///
     /// # Errors
-    /// A failing tensor operation; at step 0 [`Error::NoGradient`], when a parameter is out of the loss's reach.
-    pub fn gather<'a>(
-        &mut self,
-        images: &Tensor,
-        targets: impl Into<Targets<'a>>,
-        index: usize,
-        seed: u64,
-        first: usize,
-    ) -> Result<(), Error> {
-        if self.gathered.diverged.is_some() {
-            return Ok(());
-        }
-        let over_all = self.synchronised && !self.world.is_alone();
-        let sums = over_all.then(|| Rc::clone(&self.world) as Rc<dyn Sums>);
-        let targets = targets.into();
-        as_part(Part { first, sums }, || self.gather_part(images, targets, index, seed))
+    /// As [`Learner::gather`] and [`Learner::apply`].
+    pub fn step_over(&mut self, batches: &[StepBatch<'_>], index: usize) -> Result<Step, Error> {
+        let gathered = self.gather(batches, index)?;
+        self.apply(gathered, index)
     }
 
-    fn gather_part(&mut self, images: &Tensor, targets: Targets<'_>, index: usize, seed: u64) -> Result<(), Error> {
-        let images = &images.to_device(self.optimizer.device())?;
+    /// The first half of [`Learner::step_over`]: losses and gradients.
+    ///
+    /// # Errors
+    /// A failing tensor operation; a rank that is lost; at step 0 [`Error::NoGradient`], when a parameter is out of the
+    /// loss's reach.
+    pub fn gather(&self, batches: &[StepBatch<'_>], index: usize) -> Result<Gathered, Error> {
+        let over_all = self.synchronised && !self.world.is_alone();
+        let mut gathered = Gathered::new(self.optimizer.len());
+        for (place, batch) in batches.iter().enumerate() {
+            let sums = over_all.then(|| Rc::clone(&self.world) as Rc<dyn Sums>);
+            let last = place + 1 == batches.len();
+            as_part(Part { first: batch.first, sums }, || self.add(&mut gathered, batch, last))?;
+            if gathered.diverged.is_some() {
+                break;
+            }
+            if index == 0 && place == 0 {
+                check_coverage(&self.optimizer, &gathered.grads)?;
+            }
+        }
+        Ok(gathered)
+    }
+
+    /// Adds a batch to what was gathered. The gradients of the step's last are summed over the ranks while the backward
+    /// pass goes on.
+    fn add(&self, gathered: &mut Gathered, batch: &StepBatch<'_>, last: bool) -> Result<(), Error> {
+        let images = &batch.images.to_device(self.optimizer.device())?;
         let ((logits, loss, weight), tape) = hemf_kernels::record(|| {
-            let logits = self.model.forward(images, Mode::Train { seed })?;
-            let (loss, weight) = self.loss.of(&logits, targets)?;
+            let logits = self.model.forward(images, Mode::Train { seed: batch.seed })?;
+            let (loss, weight) = self.loss.of(&logits, batch.targets)?;
             Ok((logits, loss, weight))
         })?;
         let value = loss.to_scalar::<f32>()?;
         // Loss, weight and hits of the whole batch.
-        let mut of_all = [f64::from(value) * weight, weight, hits(&logits, targets.labels)? as f64];
+        let mut of_all = [f64::from(value) * weight, weight, hits(&logits, batch.targets.labels)? as f64];
         self.world.sum(&mut of_all)?;
-        let gathered = &mut self.gathered;
         gathered.loss += of_all[0];
         gathered.hits += of_all[2] as usize;
         if !of_all[0].is_finite() {
@@ -167,20 +179,26 @@ impl Learner {
         }
         // What the ranks go back from adds up to the loss of the whole batch.
         let loss = if self.world.is_alone() { loss } else { (loss * (weight / of_all[1]))? };
-        let grads = self.optimizer.take(tape.backward(&loss)?);
-        if index == 0 && gathered.batches == 0 {
-            check_coverage(&self.optimizer, &grads)?;
+        let mut buckets = self.world.buckets().filter(|_| last);
+        tape.backward_each(&loss, |variable, gradient| {
+            let Some(place) = self.optimizer.place(variable) else { return Ok(()) };
+            let gradient = gathered.add(place, gradient, of_all[1])?;
+            buckets.as_mut().map_or(Ok(()), |buckets| buckets.add(place, gradient))
+        })?;
+        for (place, sum) in buckets.map(Buckets::finish).transpose()?.into_iter().flatten() {
+            gathered.grads[place] = Some(sum);
         }
-        gathered.add(grads, of_all[1])?;
+        gathered.weight += of_all[1];
+        gathered.batches += 1;
         Ok(())
     }
 
-    /// Completes optimizer step number `index` with what was gathered.
+    /// The second half: optimizer step number `index` with what was gathered.
     ///
     /// # Errors
     /// A failing tensor operation.
-    pub fn apply(&mut self, index: usize) -> Result<Step, Error> {
-        let Gathered { batches, mut grads, loss, weight, hits, diverged } = std::mem::take(&mut self.gathered);
+    pub fn apply(&mut self, gathered: Gathered, index: usize) -> Result<Step, Error> {
+        let Gathered { batches, grads, loss, weight, hits, diverged } = gathered;
         // One batch's loss and gradients are means already.
         let share = if batches > 1 { 1.0 / weight } else { 1.0 };
         let mut step = Step { loss: loss / weight, hits, gradient_norm: None, diverged };
@@ -188,7 +206,6 @@ impl Learner {
             step.loss = f64::NAN;
             return Ok(step);
         }
-        self.world.sum_gradients(&mut grads)?;
         let norm = gradient_norm(&grads)? * share;
         step.gradient_norm = Some(norm);
         if !norm.is_finite() {
@@ -226,24 +243,20 @@ impl Learner {
 }
 
 impl Gathered {
-    fn add(&mut self, grads: Gradients, weight: f64) -> candle_core::Result<()> {
-        match self.batches {
-            0 => self.grads = grads,
-            before => {
-                for (sum, grad) in self.grads.iter_mut().zip(grads) {
-                    *sum = match (sum.take(), grad) {
-                        (Some(sum), Some(grad)) => {
-                            let sum = if before == 1 { (sum * self.weight)? } else { sum };
-                            Some((sum + (grad * weight)?)?)
-                        }
-                        (sum, grad) => sum.or(grad), // none has a gradient in one batch alone
-                    };
-                }
+    fn new(parameters: usize) -> Self {
+        Self { batches: 0, grads: vec![None; parameters], loss: 0.0, weight: 0.0, hits: 0, diverged: None }
+    }
+
+    /// Adds the gradient of the parameter at `place` by a batch of this `weight`; returns what there is of it now.
+    fn add(&mut self, place: usize, grad: Tensor, weight: f64) -> candle_core::Result<&Tensor> {
+        let sum = match self.grads[place].take() {
+            None => grad,
+            Some(sum) => {
+                let sum = if self.batches == 1 { (sum * self.weight)? } else { sum };
+                (sum + (grad * weight)?)?
             }
-        }
-        self.weight += weight;
-        self.batches += 1;
-        Ok(())
+        };
+        Ok(self.grads[place].insert(sum))
     }
 }
 
@@ -311,11 +324,15 @@ mod tests {
             let schedule = Schedule::new(&ScheduleConfig::default(), 1, 1);
             let loss = Loss::new(&loss, &[2, 2, 1]).unwrap();
             let mut learner = Learner::new(network, loss, optimizer, schedule, Some(0.05));
-            for &(from, count) in parts {
-                let labels = labels.narrow(0, from, count).unwrap();
-                learner.gather(&images.narrow(0, from, count).unwrap(), &labels, 0, 7, 0).unwrap();
-            }
-            (learner.apply(0).unwrap(), learner.optimizer().state().unwrap())
+            let part = |&(from, count): &(usize, usize)| {
+                [&images, &labels].map(|tensor| tensor.narrow(0, from, count).unwrap())
+            };
+            let parts: Vec<_> = parts.iter().map(part).collect();
+            let batches: Vec<_> = parts
+                .iter()
+                .map(|[images, labels]| StepBatch { images, targets: labels.into(), seed: 7, first: 0 })
+                .collect();
+            (learner.step_over(&batches, 0).unwrap(), learner.optimizer().state().unwrap())
         };
         let (whole, whole_moments) = learn(&[(0, 5)]);
         let (parts, moments) = learn(&[(0, 2), (2, 1), (3, 2)]);

@@ -68,7 +68,7 @@ pub use evaluate::{EvalSet, evaluate};
 pub use export::export;
 pub use import::import;
 pub use info::{Info, configuration, info};
-pub use learner::{Learner, Step};
+pub use learner::{Gathered, Learner, Step, StepBatch};
 pub use loss::{ClassWeights, CrossEntropyConfig, FocalConfig, Loss, LossConfig, Targets, WeightList};
 pub use observe::{Event, Observer, Silent};
 pub use optim::{AdamWConfig, Gradients, Optimizer, OptimizerConfig, Parameter, SgdConfig, decays};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use candle_core::{Device, Result, Tensor, Var, backprop::GradStore, bail};
+use candle_core::{Device, Result, Tensor, TensorId, Var, backprop::GradStore, bail};
 
 mod composed;
 mod config;
@@ -38,6 +38,8 @@ struct Slot {
 pub struct Optimizer {
     config: OptimizerConfig,
     slots: Vec<Slot>,
+    /// The place of each variable among the slots.
+    places: HashMap<TensorId, usize>,
 }
 
 /// The gradient of each parameter of an optimizer, in its order; `None` where the loss does not reach it.
@@ -52,8 +54,9 @@ impl Optimizer {
 
     /// An optimizer over `parameters`, in their order.
     pub fn with_rates(config: OptimizerConfig, parameters: Vec<Parameter>) -> Self {
+        let places = parameters.iter().enumerate().map(|(place, parameter)| (parameter.var.id(), place)).collect();
         let slots = parameters.into_iter().map(|parameter| Slot { parameter, memory: None }).collect();
-        Self { config, slots }
+        Self { config, slots, places }
     }
 
     /// Where the parameters live.
@@ -79,6 +82,16 @@ impl Optimizer {
     /// How many values it changes.
     pub fn values(&self) -> usize {
         self.slots.iter().map(|slot| slot.parameter.var.elem_count()).sum()
+    }
+
+    /// How many parameters it changes.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The place of a variable among its parameters, if it is one of them.
+    pub(crate) fn place(&self, variable: &Tensor) -> Option<usize> {
+        self.places.get(&variable.id()).copied()
     }
 
     /// Takes this optimizer's gradients out of what a backward pass left; the others are dropped.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{Parts, Trainer};
 use crate::{
-    Error, Every, Observer, OptimizerConfig, RunConfig, Targets, Validate, dataset,
+    Error, Every, Observer, OptimizerConfig, RunConfig, StepBatch, Targets, Validate, dataset,
     process::peak_memory,
     words::{duration, in_words},
 };
@@ -197,11 +197,12 @@ impl Parts {
             if group.is_empty() {
                 break;
             }
-            for batch in &group {
+            let batches = group.iter().map(|batch| {
                 let targets = Targets { labels: &batch.labels, shares: batch.soft_targets.as_ref() };
-                self.learner.gather(&batch.images, targets, index, 0, 0)?;
-            }
-            if let Some(what) = self.learner.apply(index)?.diverged {
+                StepBatch { images: &batch.images, targets, seed: 0, first: 0 }
+            });
+            let step = self.learner.step_over(&batches.collect::<Vec<_>>(), index)?;
+            if let Some(what) = step.diverged {
                 return Err(Error::Diverged { what, step: index, epoch: 1, last_good: None });
             }
             times.push(started.elapsed().as_secs_f64());

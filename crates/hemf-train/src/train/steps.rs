@@ -5,11 +5,11 @@ use std::{
     time::Instant,
 };
 
-use candle_core::{Tensor, Var};
+use candle_core::Var;
 use hemf_data::{Batch, Batches, Draws};
 
 use super::Trainer;
-use crate::{BatchNormOver, Error, ErrorKind, Event, Observer, StepRecord, Targets};
+use crate::{BatchNormOver, Error, ErrorKind, Event, Observer, StepBatch, StepRecord, Targets};
 
 /// How a call to [`Trainer::run`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,15 +123,15 @@ impl Trainer {
     /// One optimizer step on `batches`.
     fn step(&mut self, batches: &[Batch]) -> Result<StepRecord, Error> {
         let index = self.progress.step;
-        for (place, batch) in batches.iter().enumerate() {
+        let parts = batches.iter().enumerate().map(|(place, batch)| {
             let key = [index as u64, place as u64];
             // The first batch's draws are those of a run that does not accumulate.
             let key = if place == 0 { &key[..1] } else { &key[..] };
             let seed = Draws::new("step", self.card.config.train.seed, key).next_u64();
             let targets = Targets { labels: &batch.labels, shares: batch.soft_targets.as_ref() };
-            self.learner.gather(&batch.images, targets, index, seed, batch.first)?;
-        }
-        let step = self.learner.apply(index)?;
+            StepBatch { images: &batch.images, targets, seed, first: batch.first }
+        });
+        let step = self.learner.step_over(&parts.collect::<Vec<_>>(), index)?;
         if let Some(what) = step.diverged {
             let part = self.first_not_finite()?.map(|name| format!(": {name} is not finite"));
             return Err(self.diverged(what + &part.unwrap_or_default()));
@@ -162,15 +162,14 @@ impl Trainer {
     /// have the same network again, in every bit.
     fn share_statistics(&self) -> Result<(), Error> {
         let over = self.card.config.train.distributed.batch_norm;
-        if self.world.is_alone() || over == BatchNormOver::Synchronised {
-            return Ok(());
-        }
+        let Some(mut buckets) = self.world.buckets().filter(|_| over == BatchNormOver::Local) else { return Ok(()) };
         let running = |(name, _): &(String, Var)| name.ends_with(".running_mean") || name.ends_with(".running_var");
         let running: Vec<(String, Var)> = self.store.buffers().into_iter().filter(running).collect();
-        let mut sums: Vec<Tensor> = running.iter().map(|(_, var)| var.as_detached_tensor()).collect();
-        self.world.sum_tensors(&mut sums.iter_mut().collect::<Vec<_>>())?;
-        for ((_, var), sum) in running.iter().zip(sums) {
-            var.set(&(sum / self.world.ranks() as f64)?)?;
+        for (number, (_, var)) in running.iter().enumerate() {
+            buckets.add(number, &var.as_detached_tensor())?;
+        }
+        for (number, sum) in buckets.finish()? {
+            running[number].1.set(&(sum / self.world.ranks() as f64)?)?;
         }
         Ok(())
     }

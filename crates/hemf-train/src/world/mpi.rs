@@ -22,7 +22,7 @@ pub(super) struct Mpi {
 }
 
 impl Mpi {
-    /// Joins the ranks that `mpirun` has started. The other threads of this process never call MPI.
+    /// Joins the ranks that `mpirun` has started. Only the thread that does so may call MPI from here on.
     pub(super) fn start() -> Result<Self, String> {
         match mpi::initialize_with_threading(Threading::Funneled) {
             Some((universe, provided)) if provided >= Threading::Funneled => {

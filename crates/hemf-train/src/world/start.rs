@@ -34,14 +34,13 @@ impl World {
         let port = u16::try_from(port + usize::from(taken))
             .map_err(|_| ConfigError::new("environment", "MASTER_PORT", format!("{port} is no port")))?;
         let wait = Duration::from_secs(number("HEMF_RANK_TIMEOUT")?.map_or(TIMEOUT, |seconds| seconds.max(1) as u64));
-        let joined = Tcp::join(&(host, port), rank, ranks, wait);
-        Ok(Self::of(joined.map_err(|error| Error::Lost { what: error.to_string() })?))
+        let joined = Self::join(move || Tcp::join(&(host, port), rank, ranks, wait));
+        joined.map_err(|error| Error::Lost { what: error.to_string() })
     }
 
     #[cfg(feature = "mpi")]
     fn of_mpi() -> Result<Self, Error> {
-        let world = super::mpi::Mpi::start().map_err(|what| ConfigError::new("mpirun", "", what))?;
-        Ok(Self::of(world))
+        Self::join(super::mpi::Mpi::start).map_err(|what| ConfigError::new("mpirun", "", what).into())
     }
 
     #[cfg(not(feature = "mpi"))]
