@@ -2,11 +2,12 @@
 # Builds hemf with CUDA; works without a GPU, a driver and an installed toolkit.
 #
 #   scripts/cuda-build.sh [cargo arguments]      default: build --release -p hemf-cli --features cuda
+#   scripts/cuda-build.sh build --release -p hemf-cli --features nccl      for several GPUs
 #   scripts/cuda-build.sh --setup                prepares the toolkit and stops
 #
 # Where CUDA_HOME names a toolkit, or nvcc is in PATH, that is used. Otherwise the compiler and headers of CUDA 13.0 are
 # taken from NVIDIA's packages on PyPI (200 MB, once) into $HEMF_CUDA (default ~/.cache/hemf/cuda-13.0), and the
-# libraries that come with the driver or with PyTorch (libcuda, cuBLAS, cuRAND, cuDNN) are linked against stand-ins made
+# libraries that come with the driver or with PyTorch (libcuda, cuBLAS, cuRAND, cuDNN, NCCL) are linked against stand-ins made
 # here: on a machine with a GPU the real ones are found when the program starts (docs/gpu.md).
 #
 # CUDA_COMPUTE_CAP is the card's generation: 80 A100, 86 RTX 30, 89 RTX 40 and L4, 90 H100 (default), 120 RTX 50.
@@ -17,6 +18,7 @@ cd "$(dirname "$0")/.."
 say() { printf 'cuda-build: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
+complete=complete-2 # changed with what belongs to it
 home=${HEMF_CUDA:-${XDG_CACHE_HOME:-$HOME/.cache}/hemf/cuda-13.0}
 export CUDA_COMPUTE_CAP=${CUDA_COMPUTE_CAP:-90}
 
@@ -24,7 +26,7 @@ export CUDA_COMPUTE_CAP=${CUDA_COMPUTE_CAP:-90}
 stand_in() {
     local source=$home/lib/stubs/source.c
     sort -u | awk -v result="$2" '
-        /^cu(blas|dnn|blasLt|rand).*String$|^cublas(Lt)?GetStatusName$/ { print "const char *" $1 "(void) { return \"a stand-in\"; }"; next }
+        /^(cu(blas|dnn|blasLt|rand)|nccl).*(String|LastError)$|^cublas(Lt)?GetStatusName$/ { print "const char *" $1 "(void) { return \"a stand-in\"; }"; next }
         { print "int " $1 "(void) { return " result "; }" }' >"$source"
     gcc -shared -fPIC -w -fno-builtin -Wl,-soname,"$1" -o "$home/lib/stubs/$1" "$source"
     ln -sf "$1" "$home/lib/stubs/${1%%.so.*}.so"
@@ -59,13 +61,14 @@ print(next(os.path.dirname(p["manifest_path"]) for p in packages if p["name"] ==
     functions_of cublaslt cublasLt | stand_in libcublasLt.so.13 1
     functions_of curand curand | stand_in libcurand.so.10 101
     functions_of cudnn cudnn | stand_in libcudnn.so.9 1
-    touch "$home/complete"
+    functions_of nccl nccl | stand_in libnccl.so.2 1
+    touch "$home/$complete"
 }
 
 if [ -z "${CUDA_HOME:-}" ] && command -v nvcc >/dev/null; then
     CUDA_HOME=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")
 elif [ -z "${CUDA_HOME:-}" ]; then
-    [ -e "$home/complete" ] || fetch_toolkit
+    [ -e "$home/$complete" ] || fetch_toolkit
     CUDA_HOME=$home
 fi
 [ -x "$CUDA_HOME/bin/nvcc" ] || fail "$CUDA_HOME/bin/nvcc is not there; unset CUDA_HOME to have a compiler fetched"

@@ -71,7 +71,7 @@ pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use memory::Recycling;
 pub use packed::{Epilogue, Norm, PackedConv2d, PackedLinear};
-pub use part::{Part, Sums, as_part, first_of_part};
+pub use part::{Part, Sums, as_part, first_of_part, sum_on_host};
 pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max};
 pub use profile::{Cost, Pass, profile};
 pub use rotary::{RotaryTable, rotary};

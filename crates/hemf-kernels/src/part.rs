@@ -3,7 +3,7 @@
 //! Most operations treat each image alone, and a part needs to know nothing of the others. Two do not: batch norm, whose
 //! statistics are those of the whole batch, and random draws that depend on an image's place in the batch.
 
-use candle_core::Result;
+use candle_core::{DType, Result, Tensor};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -11,6 +11,16 @@ use std::rc::Rc;
 pub trait Sums {
     /// Replaces each value by its sum over all parts. Every part calls this as often as the others, with as many values.
     fn sum(&self, values: &mut [f64]) -> Result<()>;
+
+    /// The sum of `t` over all parts, in its shape, on its device: by [`sum_on_host`], unless there is a shorter way.
+    fn sum_tensor(&self, t: &Tensor) -> Result<Tensor>;
+}
+
+/// The sum of `t` over all parts by way of main memory, in f64.
+pub fn sum_on_host(sums: &dyn Sums, t: &Tensor) -> Result<Tensor> {
+    let mut values = t.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    sums.sum(&mut values)?;
+    Tensor::from_vec(values, t.shape(), t.device())?.to_dtype(t.dtype())
 }
 
 /// Which part of a batch a pass is.

@@ -7,12 +7,14 @@
 //!
 //! Candle's operations may stand between: each stretch of them is handed to candle's backward pass.
 
+use crate::part::Sums;
 use crate::profile::{Pass, bytes, timed};
 use candle_core::backprop::GradStore;
 use candle_core::op::BackpropOp;
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Shape, Storage, Tensor, TensorId, Var, bail};
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::rc::Rc;
 
 thread_local! {
     /// What is being recorded on this thread, if anything is.
@@ -41,6 +43,8 @@ enum Origin {
     Candle,
     /// A part whose insides were dropped, to be run again.
     Again(Again),
+    /// The sum of a tensor over all parts of a batch.
+    OverParts(Tensor, Rc<dyn Sums>),
 }
 
 struct Again {
@@ -85,6 +89,16 @@ pub fn recompute(inputs: &[&Tensor], part: impl Fn(&[Tensor]) -> Result<Tensor> 
     let again = Again { inputs: inputs.clone(), part: Box::new(part), variables };
     push(&output, &inputs.iter().collect::<Vec<_>>(), Origin::Again(again));
     Ok(output)
+}
+
+/// The sum of `t` over all parts of a batch. Its gradient is the sum of all parts' gradients.
+pub(crate) fn sum_over_parts(t: &Tensor, sums: &Rc<dyn Sums>) -> Result<Tensor> {
+    if !recording() {
+        bail!("a pass over a part of a batch must be recorded")
+    }
+    let sum = Var::from_tensor(&sums.sum_tensor(&t.detach())?)?.into_inner();
+    push(&sum, &[t], Origin::OverParts(t.clone(), Rc::clone(sums)));
+    Ok(sum)
 }
 
 /// Applies an operation: noted where a pass is recorded, in candle's graph otherwise.
@@ -240,7 +254,7 @@ impl Node {
     /// The variables that it adds a gradient to, and results on the tape.
     fn variables(&self) -> Vec<Tensor> {
         let used = match &self.origin {
-            Origin::One(_, x) => vec![x],
+            Origin::One(_, x) | Origin::OverParts(x, _) => vec![x],
             Origin::Two(_, x, y) => vec![x, y],
             Origin::Three(_, x, y, z) => vec![x, y, z],
             Origin::Candle => self.output.sorted_nodes(),
@@ -285,6 +299,7 @@ impl Node {
                 let (again, tape) = record(|| part(&inputs))?;
                 tape.backward_from(&again, g, &mut |t, gradient| add(gradients, t, Some(gradient)))?;
             }
+            Origin::OverParts(x, sums) => add(gradients, &x, Some(sums.sum_tensor(&g)?))?,
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use candle_core::Device;
 /// What may be asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The first GPU, where this program was built for one and one works; the processor otherwise.
+    /// The first GPU, or of several processes on a machine the one of this process's number there (`LOCAL_RANK`), where
+    /// this program was built for one and it works; the processor otherwise.
     #[default]
     Auto,
     /// The processor.
@@ -66,8 +67,8 @@ impl DeviceChoice {
                 Err(why) => Err(format!("{self} does not work: {why}; see docs/gpu.md, or compute with --device cpu")),
             },
             Self::Auto if !cfg!(feature = "cuda") => Ok(Opened { device: Device::Cpu, note: None }),
-            Self::Auto => Ok(match open_cuda(0) {
-                Ok(device) => Opened { device, note: Some("computing on cuda:0".to_owned()) },
+            Self::Auto => Ok(match open_cuda(local_rank()) {
+                Ok(device) => Opened { device, note: Some(format!("computing on cuda:{}", local_rank())) },
                 Err(why) => {
                     let note = format!("no GPU works ({why}); computing on the processor");
                     Opened { device: Device::Cpu, note: Some(note) }
@@ -75,6 +76,11 @@ impl DeviceChoice {
             }),
         }
     }
+}
+
+/// The number of this process on its machine, as `torchrun` tells it; 0 where there is one process alone.
+fn local_rank() -> usize {
+    std::env::var("LOCAL_RANK").ok().and_then(|number| number.trim().parse().ok()).unwrap_or(0)
 }
 
 /// A GPU that has added two numbers: a driver may be there, and no card, or no memory on it.

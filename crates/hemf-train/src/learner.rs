@@ -74,7 +74,8 @@ pub struct StepBatch<'a> {
 /// What the batches of a step add up to.
 pub struct Gathered {
     batches: usize,
-    /// Of one batch its gradients; of several the sum of gradients times weight. Until the last batch they are of this rank alone.
+    /// Of one batch its gradients; of several the sum of gradients times weight. Until the last batch they are of this
+    /// rank alone.
     grads: Gradients,
     /// Sum of the batches' losses times weight.
     loss: f64,

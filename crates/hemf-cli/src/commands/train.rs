@@ -4,7 +4,7 @@ use std::{path::PathBuf, rc::Rc};
 
 use clap::Args;
 use hemf_train::{
-    ConfigError, Layer, Metric, Observer, Outcome, RunConfig, RunFolder, Silent, Trainer, World, quickstart,
+    ConfigError, Layer, Metric, Observer, Outcome, RunConfig, RunFolder, Silent, Trainer, World, device, quickstart,
     train_seeds,
 };
 use serde_json::json;
@@ -57,7 +57,7 @@ impl Train {
 }
 
 pub(super) fn run(args: Train, program: &str) -> Result<Exit, Failure> {
-    let world = Rc::new(World::from_environment()?);
+    let world = Rc::new(World::from_environment()?.computing_on(device())?);
     train(args, program, &world).map_err(|failure| {
         if world.is_alone() {
             return failure;

@@ -8,7 +8,8 @@
 //! - dx = w g / sqrt(var + eps) in evaluation
 //!
 //! Where the batch is in [parts](crate::Part), mean, variance and the sums in dx are over all of them: forwards the parts
-//! add up N, N mean and N (var + mean^2) in f64, backwards dw and db. What each returns as dw and db is its own share.
+//! add up N, N mean and N (var + mean^2) in f64, backwards dw and db. What each returns as dw and db is its own share. The
+//! composed form adds up N, then the values, then their squared distances from the mean; backwards the gradients of both.
 
 mod composed;
 mod cpu;
@@ -48,10 +49,13 @@ impl ChannelStats {
 /// Normalises `x` (..., C) by the statistics of the batch. These are returned for the running averages, with the number
 /// of pixels that they are of.
 pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<(Tensor, ChannelStats, usize)> {
+    let sums = part::sums();
+    if let (Some(sums), false) = (&sums, native(x)) {
+        return composed::batch_norm_of_part(x, weight, bias, eps, sums);
+    }
     let stats = ChannelStats::of(x)?;
     let (pixels, _) = host::rows_of(x.shape());
-    match part::sums() {
-        Some(_) if !native(x) => bail!("batch_norm: a batch in parts needs float32 on the CPU"),
+    match sums {
         Some(sums) => {
             let (stats, pixels) = of_all_parts(&stats, pixels, &*sums)?;
             let y = apply(x, weight, bias, &stats, eps, Statistics::OfParts(pixels))?;

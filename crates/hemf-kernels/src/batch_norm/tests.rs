@@ -61,9 +61,14 @@ impl part::Sums for Pair {
         barrier.wait();
         Ok(())
     }
+
+    fn sum_tensor(&self, t: &Tensor) -> Result<Tensor> {
+        part::sum_on_host(self, t)
+    }
 }
 
-/// Two parts of unequal size: outputs, statistics, and the gradients of x, weight and bias are those of the whole batch.
+/// Two parts of unequal size, by the kernels and by the composed form: outputs, statistics, and the gradients of x, weight
+/// and bias are those of the whole batch.
 #[test]
 fn parts_of_a_batch_are_the_whole() {
     use candle_core::Var;
@@ -72,37 +77,44 @@ fn parts_of_a_batch_are_the_whole() {
     let pass = |from: usize, count: usize| {
         let vars = [inputs[0].narrow(0, from, count).unwrap(), inputs[1].clone(), inputs[2].clone()];
         let vars = vars.map(|t| Var::from_tensor(&t).unwrap());
-        let (y, stats, pixels) = batch_norm_train(&vars[0], &vars[1], &vars[2], 1e-5).unwrap();
-        assert_eq!(pixels, 50);
-        let loss = (&y * factors.narrow(0, from, count).unwrap()).unwrap().sum_all().unwrap();
-        let grads = loss.backward().unwrap();
+        let ((y, stats, loss), tape) = crate::record(|| {
+            let (y, stats, pixels) = batch_norm_train(&vars[0], &vars[1], &vars[2], 1e-5)?;
+            assert_eq!(pixels, 50);
+            let loss = (&y * factors.narrow(0, from, count)?)?.sum_all()?;
+            Ok((y, stats, loss))
+        })
+        .unwrap();
+        let grads = tape.backward(&loss).unwrap();
         let of = |var: &Var| grads.get(var).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let y = y.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         [y, of(&vars[0]), of(&vars[1]), of(&vars[2]), stats.mean.to_vec1().unwrap(), stats.variance.to_vec1().unwrap()]
     };
     let whole = pass(0, 50);
-    let shared = std::sync::Arc::new((Default::default(), std::sync::Barrier::new(2)));
-    let part = |place: usize, from: usize, count: usize| {
-        let sums = std::rc::Rc::new(Pair { place, shared: shared.clone() });
-        crate::as_part(crate::Part { first: from, sums: Some(sums) }, || {
-            assert_eq!(crate::first_of_part(), from);
-            pass(from, count)
-        })
-    };
-    let [a, b] = std::thread::scope(|scope| {
-        let parts = [scope.spawn(|| part(0, 0, 20)), scope.spawn(|| part(1, 20, 30))];
-        parts.map(|thread| thread.join().unwrap())
-    });
-    assert_eq!(crate::first_of_part(), 0);
-    for (i, name) in ["y", "dx", "dw", "db", "mean", "variance"].iter().enumerate() {
-        let got: Vec<f32> = match i {
-            0 | 1 => [&a[i][..], &b[i]].concat(),
-            2 | 3 => a[i].iter().zip(&b[i]).map(|(a, b)| a + b).collect(),
-            _ => a[i].clone(),
+    let whole = &whole;
+    for composed in [false, true] {
+        let shared = std::sync::Arc::new((Default::default(), std::sync::Barrier::new(2)));
+        let part = |place: usize, from: usize, count: usize| {
+            let sums = std::rc::Rc::new(Pair { place, shared: shared.clone() });
+            crate::as_part(crate::Part { first: from, sums: Some(sums) }, || {
+                assert_eq!(crate::first_of_part(), from);
+                if composed { crate::composed(|| pass(from, count)) } else { pass(from, count) }
+            })
         };
-        assert_eq!(got.len(), whole[i].len());
-        for (got, want) in got.iter().zip(&whole[i]) {
-            assert!((got - want).abs() < 2e-5, "{name}: {got} {want}");
+        let [a, b] = std::thread::scope(|scope| {
+            let parts = [scope.spawn(|| part(0, 0, 20)), scope.spawn(|| part(1, 20, 30))];
+            parts.map(|thread| thread.join().unwrap())
+        });
+        assert_eq!(crate::first_of_part(), 0);
+        for (i, name) in ["y", "dx", "dw", "db", "mean", "variance"].iter().enumerate() {
+            let got: Vec<f32> = match i {
+                0 | 1 => [&a[i][..], &b[i]].concat(),
+                2 | 3 => a[i].iter().zip(&b[i]).map(|(a, b)| a + b).collect(),
+                _ => a[i].clone(),
+            };
+            assert_eq!(got.len(), whole[i].len());
+            for (got, want) in got.iter().zip(&whole[i]) {
+                assert!((got - want).abs() < 2e-5, "{name}: {got} {want}");
+            }
         }
     }
 }

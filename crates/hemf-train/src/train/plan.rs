@@ -11,7 +11,7 @@ use candle_core::Tensor;
 use hemf_model::Mode;
 use serde::Serialize;
 
-use super::{Parts, Trainer};
+use super::{Trainer, parts::Parts};
 use crate::{
     Error, Every, Observer, OptimizerConfig, RunConfig, StepBatch, Targets, Validate, dataset,
     process::peak_memory,

@@ -6,13 +6,21 @@
 
 use std::{cell::RefCell, io};
 
+use candle_core::{DType, Device, Tensor};
+
 use crate::Error;
 use line::Line;
+use nccl::Nccl;
 pub(crate) use sums::{Buckets, Number};
 
 mod line;
 #[cfg(feature = "mpi")]
 mod mpi;
+#[cfg(feature = "nccl")]
+mod nccl;
+#[cfg(not(feature = "nccl"))]
+#[path = "no_nccl.rs"]
+mod nccl;
 mod start;
 mod sums;
 mod tcp;
@@ -43,6 +51,8 @@ pub(crate) trait Communicator {
 #[derive(Default)]
 pub struct World {
     line: Option<Line>,
+    /// Where each rank has a GPU, and NCCL connects them: sums of tensors. All else goes by the line.
+    gpus: Option<Nccl>,
     /// Which rank was lost, once one was: the error that it caused may have come a long way.
     lost: RefCell<Option<String>>,
 }
@@ -57,7 +67,23 @@ impl World {
     fn join<C: Communicator, E: Send + 'static>(
         join: impl FnOnce() -> Result<C, E> + Send + 'static,
     ) -> Result<Self, E> {
-        Ok(Self { line: Some(Line::open(join)?), lost: RefCell::default() })
+        Ok(Self { line: Some(Line::open(join)?), gpus: None, lost: RefCell::default() })
+    }
+
+    /// The same processes, which compute on this kind of `device`; their GPUs are connected by NCCL, if this program was built
+    /// with it.
+    ///
+    /// # Errors
+    /// Ranks that compute on different kinds of devices; NCCL's own errors, as of two ranks on one GPU.
+    pub fn computing_on(mut self, device: &Device) -> Result<Self, Error> {
+        if self.is_alone() {
+            return Ok(self);
+        }
+        self.same("kind of device", &[u8::from(device.is_cuda())])?;
+        if device.is_cuda() && cfg!(feature = "nccl") {
+            self.gpus = Some(Nccl::join(device, self.rank(), self.ranks(), |id| self.told(id))?);
+        }
+        Ok(self)
     }
 
     /// The number of this process, from 0.
@@ -178,5 +204,13 @@ impl World {
 impl hemf_kernels::Sums for World {
     fn sum(&self, values: &mut [f64]) -> candle_core::Result<()> {
         World::sum(self, values).map_err(|error| candle_core::Error::Msg(error.to_string()))
+    }
+
+    fn sum_tensor(&self, t: &Tensor) -> candle_core::Result<Tensor> {
+        let Some(gpus) = self.gpus.as_ref().filter(|_| t.dtype() == DType::F32) else {
+            return hemf_kernels::sum_on_host(self, t);
+        };
+        let t = t.contiguous()?;
+        gpus.finish(gpus.start(t)?)
     }
 }

@@ -2,11 +2,12 @@
 
 use std::{io, ops::AddAssign};
 
-use candle_core::{Device, Shape, Tensor};
+use candle_core::Tensor;
 
 use super::{
     Communicator, World,
     line::{Answer, Line},
+    nccl::{Begun, Nccl},
 };
 use crate::Error;
 
@@ -61,59 +62,77 @@ pub(super) fn sum<T: Number>(among: &dyn Communicator, mut values: Vec<T>) -> io
 }
 
 /// Tensors (float32) that are added up over all ranks, some megabytes at a time, while more are made: each that is added
-/// goes into a bucket, and a bucket that is full is summed by the line's thread.
+/// goes into a bucket, and a bucket that is full is summed by the line's thread, or between GPUs by NCCL.
 pub(crate) struct Buckets<'a> {
     world: &'a World,
     line: &'a Line,
-    filling: Bucket,
-    under_way: Vec<(Vec<Place>, Answer<Vec<f32>>)>,
+    filling: Vec<(usize, Tensor)>,
+    bytes: usize,
+    under_way: Vec<UnderWay<'a>>,
 }
 
-#[derive(Default)]
-struct Bucket {
-    places: Vec<Place>,
-    values: Vec<f32>,
+/// A bucket that is being summed.
+struct UnderWay<'a> {
+    tensors: Vec<(usize, Tensor)>,
+    sum: Sum<'a>,
 }
 
-/// Whose values they are, and what they are to become again.
-struct Place {
-    number: usize,
-    shape: Shape,
-    device: Device,
+enum Sum<'a> {
+    OfLine(Answer<Vec<f32>>),
+    OfGpus(&'a Nccl, Begun),
 }
 
 impl<'a> Buckets<'a> {
     pub(super) fn new(world: &'a World, line: &'a Line) -> Self {
-        Self { world, line, filling: Bucket::default(), under_way: Vec::new() }
+        Self { world, line, filling: Vec::new(), bytes: 0, under_way: Vec::new() }
     }
 
     /// Adds the tensor of this `number`. All ranks must add those of the same shapes in the same order.
     pub(crate) fn add(&mut self, number: usize, tensor: &Tensor) -> candle_core::Result<()> {
-        self.filling.values.extend(tensor.flatten_all()?.to_vec1::<f32>()?);
-        let (shape, device) = (tensor.shape().clone(), tensor.device().clone());
-        self.filling.places.push(Place { number, shape, device });
-        if size_of_val(&self.filling.values[..]) >= BUCKET {
-            self.send();
-        }
-        Ok(())
+        self.filling.push((number, tensor.clone()));
+        self.bytes += size_of::<f32>() * tensor.elem_count();
+        if self.bytes >= BUCKET { self.send() } else { Ok(()) }
     }
 
-    fn send(&mut self) {
-        let Bucket { places, values } = std::mem::take(&mut self.filling);
-        self.under_way.push((places, self.line.ask(|among| sum(among, values))));
+    fn send(&mut self) -> candle_core::Result<()> {
+        let tensors = std::mem::take(&mut self.filling);
+        self.bytes = 0;
+        if tensors.is_empty() {
+            return Ok(());
+        }
+        let flat = tensors.iter().map(|(_, tensor)| tensor.flatten_all()).collect::<candle_core::Result<Vec<_>>>()?;
+        let sum = match &self.world.gpus {
+            Some(gpus) => Sum::OfGpus(gpus, gpus.start(Tensor::cat(&flat, 0)?)?),
+            None => {
+                let values = flat.iter().map(Tensor::to_vec1).collect::<candle_core::Result<Vec<_>>>()?.concat();
+                Sum::OfLine(self.line.ask(|among| sum(among, values)))
+            }
+        };
+        self.under_way.push(UnderWay { tensors, sum });
+        Ok(())
     }
 
     /// The sums, each with its number.
     pub(crate) fn finish(mut self) -> Result<Vec<(usize, Tensor)>, Error> {
-        self.send();
+        self.send()?;
+        if self.world.gpus.is_some() {
+            self.world.any(false)?; // a rank that is gone would be waited for without end
+        }
         let mut sums = Vec::new();
-        for (places, answer) in self.under_way {
-            let values = answer.wait().map_err(|what| self.world.lose(what))?;
-            let mut rest = &values[..];
-            for Place { number, shape, device } in places {
-                let (values, after) = rest.split_at(shape.elem_count());
-                sums.push((number, Tensor::from_slice(values, shape, &device)?));
-                rest = after;
+        for UnderWay { tensors, sum } in self.under_way {
+            let sum = match sum {
+                Sum::OfGpus(gpus, begun) => gpus.finish(begun)?,
+                Sum::OfLine(answer) => {
+                    let values = answer.wait().map_err(|what| self.world.lose(what))?;
+                    let length = values.len();
+                    Tensor::from_vec(values, length, tensors[0].1.device())?
+                }
+            };
+            let mut from = 0;
+            for (number, tensor) in tensors {
+                let length = tensor.elem_count();
+                sums.push((number, sum.narrow(0, from, length)?.reshape(tensor.shape())?));
+                from += length;
             }
         }
         Ok(sums)
