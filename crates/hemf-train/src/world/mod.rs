@@ -63,15 +63,16 @@ impl World {
         Self::default()
     }
 
-    /// The others as `join` finds them.
+    /// The others as `join` finds them; with none this process is alone.
     fn join<C: Communicator, E: Send + 'static>(
         join: impl FnOnce() -> Result<C, E> + Send + 'static,
     ) -> Result<Self, E> {
-        Ok(Self { line: Some(Line::open(join)?), gpus: None, lost: RefCell::default() })
+        let line = Line::open(join)?;
+        Ok(Self { line: Some(line).filter(|line| line.ranks() > 1), ..Self::default() })
     }
 
-    /// The same processes, which compute on this kind of `device`; their GPUs are connected by NCCL, if this program was built
-    /// with it.
+    /// The same processes, which compute on this kind of `device`; their GPUs are connected by NCCL, if this program was
+    /// built with it.
     ///
     /// # Errors
     /// Ranks that compute on different kinds of devices; NCCL's own errors, as of two ranks on one GPU.
