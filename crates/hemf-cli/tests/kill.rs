@@ -78,8 +78,10 @@ fn remains(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn log_without_times(bytes: &[u8]) -> Vec<u8> {
     let lines = std::str::from_utf8(bytes).unwrap().lines().map(|line| {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
-        if let Some(seconds) = value.get_mut("seconds") {
-            *seconds = 0.into();
+        for time in ["seconds", "waited"] {
+            if let Some(time) = value.get_mut(time) {
+                *time = 0.into();
+            }
         }
         value.to_string() + "\n"
     });
