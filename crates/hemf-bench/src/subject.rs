@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
+use hemf_kernels::awake;
 use hemf_model::{Classifier, Mode, ParamStore};
 use hemf_train::{Error, Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig, StepBatch, device};
 
@@ -49,7 +50,7 @@ impl Subject {
     pub(crate) fn run(&mut self) -> Result<f64, Error> {
         match self {
             Self::Infer { model, images } => {
-                std::hint::black_box(model.forward(images, Mode::Eval)?);
+                std::hint::black_box(awake(|| model.forward(images, Mode::Eval))?);
                 device().synchronize()?; // a GPU may still be at work when the call returns
                 Ok(0.0)
             }

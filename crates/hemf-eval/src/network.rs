@@ -146,7 +146,7 @@ impl Network {
     /// An operation on tensors that fails, which is a bug.
     pub fn logits(&self, pictures: &[Raster], view: View) -> Result<Vec<Vec<f32>>, Error> {
         let images = self.batch(pictures, view)?;
-        Ok(self.packed.forward(&images, Mode::Eval)?.to_vec2()?)
+        Ok(hemf_train::awake(|| self.packed.forward(&images, Mode::Eval))?.to_vec2()?)
     }
 
     /// For [`explain::spots`](crate::explain::spots).

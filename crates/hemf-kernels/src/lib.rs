@@ -77,5 +77,5 @@ pub use profile::{Cost, Pass, profile};
 pub use rotary::{RotaryTable, rotary};
 pub use scale::scale;
 pub use tape::{Tape, recompute, record};
-pub use threads::{leave_threads_to_rayon, threads};
+pub use threads::{awake, leave_threads_to_rayon, threads};
 pub use window_attention::{Windows, window_attention};

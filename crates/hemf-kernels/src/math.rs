@@ -60,34 +60,48 @@ pub(crate) fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
     1.0 / (1.0 + exp::<FUSED>(-x))
 }
 
-/// The standard normal distribution at x: its cumulative function (absolute error below 3e-7, relative error small in
-/// both tails) and its density.
-///
-/// For a = |x| / sqrt 2: erfc(a) = e^(-a^2) P(t), t = 1 / (1 + 0.3 a), where P is a polynomial fitted to
-/// erfc(a) e^(a^2) on 0 <= a <= 10 with a relative error of 2e-8.
+/// The cumulative function of the standard normal distribution, within 1.5e-7 (of the order of f32's own steps below 1):
+/// 1/2 + x P(s), s = 2 (x / 5.3)^2 - 1, where P is the polynomial of degree 14 that is nearest on |x| <= 5.3, off by 2e-8;
+/// 0 and 1 beyond, where they are off by less than 6e-8. No division, no exponential: it stands behind every GELU.
 #[inline(always)]
-pub(crate) fn normal<const FUSED: bool>(x: f32) -> (f32, f32) {
-    const P: [f32; 9] = [
-        1.691_88e-1,
-        1.707_152_8e-1,
-        1.483_388_2e-1,
-        2.149_273_8e-1,
-        -9.465_372e-2,
-        5.477_242e-1,
-        -5.122_816e-1,
-        4.855_648_6e-1,
-        -1.295_232_3e-1,
+pub(crate) fn normal<const FUSED: bool>(x: f32) -> f32 {
+    const EDGE: f32 = 5.3;
+    const P: [f32; 15] = [
+        1.333_925_6e-1,
+        -6.651_851e-2,
+        4.926_416_3e-2,
+        -3.958_893_2e-2,
+        3.207_952e-2,
+        -2.529_830_1e-2,
+        1.892_583_6e-2,
+        -1.318_547_3e-2,
+        8.828_171e-3,
+        -5.849_551_4e-3,
+        3.134_929e-3,
+        -1.095_946_8e-3,
+        7.320_798e-4,
+        -7.645_661e-4,
+        2.836_299e-4,
     ];
-    let a = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
-    let t = 1.0 / (1.0 + 0.3 * a);
-    let mut p = P[8];
-    for i in (0..8).rev() {
-        p = mul_add::<FUSED>(p, t, P[i]);
+    let s = mul_add::<FUSED>(x * x, 2.0 / (EDGE * EDGE), -1.0);
+    let mut p = P[14];
+    for i in (0..14).rev() {
+        p = mul_add::<FUSED>(p, s, P[i]);
     }
-    let e = exp::<FUSED>(-0.5 * x * x);
-    let tail = 0.5 * p * t * e;
-    let cumulative = if x < 0.0 { tail } else { 1.0 - tail };
-    (cumulative, e * 0.398_942_3)
+    // Comparisons that a NaN passes by.
+    if x > EDGE {
+        1.0
+    } else if x < -EDGE {
+        0.0
+    } else {
+        mul_add::<FUSED>(p, x, 0.5)
+    }
+}
+
+/// The density of the standard normal distribution.
+#[inline(always)]
+pub(crate) fn density<const FUSED: bool>(x: f32) -> f32 {
+    exp::<FUSED>(-0.5 * x * x) * 0.398_942_3
 }
 
 #[cfg(test)]
@@ -109,13 +123,28 @@ mod tests {
     #[test]
     fn normal_matches_reference_values() {
         for (x, want) in CDF {
-            for got in [normal::<false>(x).0, normal::<true>(x).0].map(f64::from) {
-                assert!((got - want).abs() < 3e-7, "cdf({x}) = {got}, not {want}");
-                if x < 0.0 {
-                    assert!((got / want - 1.0).abs() < 1e-5, "tail at {x}: {got} against {want}");
-                }
+            for got in [normal::<false>(x), normal::<true>(x)].map(f64::from) {
+                assert!((got - want).abs() < 1.5e-7, "cdf({x}) = {got}, not {want}");
             }
         }
+    }
+
+    #[test]
+    fn normal_is_the_integral_of_its_density() {
+        // Simpson's rule in f64, from -12 on, where nothing is left.
+        let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        let (step, mut want) = (1e-3, 0.0);
+        for i in -12_000..12_000 {
+            let x = f64::from(i) * step;
+            want += (density(x) + 4.0 * density(x + step / 2.0) + density(x + step)) * step / 6.0;
+            let at = (x + step) as f32;
+            let apart = (f64::from(normal::<true>(at)) - want).abs();
+            // `at` is rounded, too.
+            assert!(apart < 1.6e-7, "cdf({at}) is off by {apart:e}");
+            assert!((f64::from(super::density::<true>(at)) - density(x + step)).abs() < 1e-7);
+        }
+        assert_eq!((normal::<true>(f32::NEG_INFINITY), normal::<true>(f32::INFINITY)), (0.0, 1.0));
+        assert!(normal::<true>(f32::NAN).is_nan());
     }
 
     #[test]

@@ -92,12 +92,19 @@ pub use hemf_metrics::{Predictions, Report, write_report};
 /// This program's name and version, as stored in checkpoints.
 const PROGRAM: &str = concat!("hemf ", env!("CARGO_PKG_VERSION"));
 
-pub use hemf_kernels::{Recycling, leave_threads_to_rayon};
+pub use hemf_kernels::{Recycling, awake, leave_threads_to_rayon};
 
-/// Uses `threads` threads for everything from here on; call it once, before anything else.
+/// Uses `threads` threads for everything from here on, by default as many as there are cores; call it once, before anything
+/// else. The calling thread is one of them: it takes part in the work that it hands out, instead of sleeping until the
+/// others have done it. (So no other thread may wait for work of the pool's while this one waits for that thread.)
 ///
 /// # Errors
 /// When the threads were set, or used, already.
-pub fn use_threads(threads: usize) -> Result<(), String> {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| error.to_string())
+pub fn use_threads(threads: Option<usize>) -> Result<(), String> {
+    let threads = threads.unwrap_or(0); // rayon's default
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .use_current_thread()
+        .build_global()
+        .map_err(|error| error.to_string())
 }

@@ -59,7 +59,8 @@ pub(crate) fn predict(
             return Ok(None);
         }
         let batch = batch?;
-        let logits = model.forward(&batch.images.to_device(device)?, Mode::Eval)?;
+        let images = batch.images.to_device(device)?;
+        let logits = hemf_kernels::awake(|| model.forward(&images, Mode::Eval))?;
         let labels = batch.labels.to_vec1::<u32>()?;
         for (logits, label) in logits.to_vec2::<f32>()?.iter().zip(labels) {
             let label = label as usize;

@@ -35,9 +35,7 @@ use crate::{
 
 /// Runs what was typed.
 pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
-    if let Some(threads) = cli.threads {
-        hemf_train::use_threads(threads.into()).map_err(Failure::usage)?;
-    }
+    hemf_train::use_threads(cli.threads.map(usize::from)).map_err(Failure::usage)?;
     if cli.command.computes()
         && let Some(note) = hemf_train::use_device(cli.device).map_err(Failure::usage)?
     {

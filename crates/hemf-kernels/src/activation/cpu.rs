@@ -40,7 +40,7 @@ pub(super) fn backward(x: &[f32], y: &[f32], g: &[f32], activation: Activation) 
 multiversion! {
     fn gelu(values: &mut [f32]) {
         for x in values {
-            *x *= math::normal::<FUSED>(*x).0;
+            *x *= math::normal::<FUSED>(*x);
         }
     }
 }
@@ -48,8 +48,7 @@ multiversion! {
 multiversion! {
     fn gelu_gradient(x: &[f32], g: &[f32], dx: &mut [f32]) {
         for ((d, x), g) in dx.iter_mut().zip(x).zip(g) {
-            let (cumulative, density) = math::normal::<FUSED>(*x);
-            *d = g * (cumulative + x * density);
+            *d = g * (math::normal::<FUSED>(*x) + x * math::density::<FUSED>(*x));
         }
     }
 }

@@ -6,6 +6,8 @@ use crate::simd::{Vector, vectorised};
 
 /// Columns of the product that the registers hold at once, in vectors: one where that is enough.
 const ACROSS: usize = 2;
+/// Values of a cache line.
+const LINE: usize = 16;
 
 /// A view of the left matrix, from its first value that is needed.
 #[derive(Clone, Copy)]
@@ -30,6 +32,13 @@ pub(super) struct Right {
 pub(super) struct Out {
     pub(super) at: *mut f32,
     pub(super) row: usize,
+}
+
+/// What to ask for at each step of a part; nothing new, where it stays at one place.
+#[derive(Clone, Copy)]
+struct Ahead {
+    at: *const f32,
+    pace: usize,
 }
 
 /// Some rows of the left matrix times some columns of a panel: `k` products for each of `cols` columns.
@@ -74,29 +83,27 @@ vectorised! {
         let most = if V::LANES == 16 { 12 } else { 6 };
         let strips = rows.div_ceil(most);
         let (each, longer) = (rows / strips, rows % strips); // heights that differ by one row at most
-        let mut row = 0;
+        // What is read next is asked for evenly all the while: in a burst, or left to the end, it would be waited for.
+        let parts = strips * product.cols.div_ceil(ACROSS * V::LANES);
+        let pace = PANEL.div_ceil(parts).min(LINE);
+        let (mut row, mut asked) = (0, 0);
         for strip in 0..strips {
             let height = each + usize::from(strip < longer);
-            // The next block on its way while this one, which is in the cache by now, is used again.
-            if let (Some(next), 1) = (product.right.next, strip) {
-                for line in (0..product.k * PANEL).step_by(16) {
-                    // SAFETY: the caller's promise; the address is of the matrix, or one past it.
-                    unsafe { V::prefetch(next.wrapping_add(line)) };
-                }
-            }
             let mut column = 0;
             while column < product.cols {
                 let width = (ACROSS * V::LANES).min(product.cols - column);
                 // SAFETY: a part of what the caller promised.
                 unsafe {
                     let part = product.from(row, column, width);
+                    let ahead = product.right.next.map_or(Ahead { at: part.right.at, pace: 0 }, |next| Ahead { at: next.wrapping_add(asked), pace });
                     match (part.left.step == 1, width <= V::LANES) {
-                        (true, false) => strip_of::<V, false, ACROSS>(height, part),
-                        (false, false) => strip_of::<V, true, ACROSS>(height, part),
-                        (true, true) => strip_of::<V, false, 1>(height, part),
-                        (false, true) => strip_of::<V, true, 1>(height, part),
+                        (true, false) => strip_of::<V, false, ACROSS>(height, part, ahead),
+                        (false, false) => strip_of::<V, true, ACROSS>(height, part, ahead),
+                        (true, true) => strip_of::<V, false, 1>(height, part, ahead),
+                        (false, true) => strip_of::<V, true, 1>(height, part, ahead),
                     }
                 }
+                asked += product.k * pace;
                 column += width;
             }
             row += height;
@@ -106,12 +113,12 @@ vectorised! {
 
 /// [`registers`] for a height that is known when the program runs.
 #[inline(always)]
-unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(height: usize, product: Product) {
+unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(height: usize, product: Product, ahead: Ahead) {
     macro_rules! heights {
         ($($n:literal)*) => {
             match height {
                 // SAFETY: the caller's promises.
-                $($n => unsafe { registers::<V, TURNED, A, $n>(product) },)*
+                $($n => unsafe { registers::<V, TURNED, A, $n>(product, ahead) },)*
                 _ => unreachable!("strips have 1 to 12 rows"),
             }
         };
@@ -121,7 +128,7 @@ unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(height: usize,
 
 /// R rows times up to A vectors of columns. `TURNED`: the left matrix lies with its rows side by side.
 #[inline(always)]
-unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usize>(product: Product) {
+unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usize>(product: Product, mut ahead: Ahead) {
     let Product { k, cols, left, right, out, start } = product;
     const WIDEST: usize = 32; // ACROSS of the widest vector
     let whole = cols == A * V::LANES;
@@ -152,6 +159,8 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
         }
         let mut panel = right.at;
         for p in 0..k {
+            V::prefetch(ahead.at);
+            ahead.at = ahead.at.wrapping_add(ahead.pace);
             let mut b = [V::splat(0.0); A];
             for v in 0..A {
                 b[v] = V::load(panel.add(v * V::LANES));
