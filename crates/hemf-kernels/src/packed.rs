@@ -147,9 +147,10 @@ impl PackedLinear {
 /// A convolution whose weight is packed.
 #[derive(Clone, Debug)]
 pub struct PackedConv2d {
-    weight: Tensor,
-    /// For the direct form and for Winograd's, each from its first use on: which one is used depends on the map.
-    direct: OnceLock<Packed>,
+    /// (O, I, k, k)
+    shape: [usize; 4],
+    weight: Packed,
+    /// Of the weight, from the first map on that is large enough for Winograd's algorithm.
     filters: OnceLock<winograd::Filters>,
     bias: Option<Vec<f32>>,
     stride: usize,
@@ -162,31 +163,30 @@ impl PackedConv2d {
         if !native(weight) {
             return Ok(None);
         }
-        let (weight, bias) = (weight.detach().contiguous()?, values(bias)?);
-        Ok(Some(Self { weight, direct: OnceLock::new(), filters: OnceLock::new(), bias, stride, padding }))
+        let (o, i, k, across) = weight.dims4()?;
+        let (weight, bias) = (direct::packed(&host(&weight.contiguous()?)?, [o, i, k, across]), values(bias)?);
+        Ok(Some(Self { shape: [o, i, k, across], weight, filters: OnceLock::new(), bias, stride, padding }))
     }
 
     /// `x` (B, H, W, I) -> (B, (H + 2p - k)/s + 1, (W + 2p - k)/s + 1, O)
     ///
     /// Fails when the channels differ, the padded map is smaller than the kernel, or `x` is of another type or device.
     pub fn forward(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
-        timed("conv2d", Pass::Forward, &[x, &self.weight], || self.run(x, epilogue), bytes)
+        let weights = 4 * self.shape.iter().product::<usize>() as u64;
+        timed("conv2d", Pass::Forward, &[x], || self.run(x, epilogue), |y| weights + bytes(y))
     }
 
     fn run(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
-        let geometry = Geometry::new(x.dims4()?, self.weight.dims4()?, self.stride, self.padding)?;
+        let geometry = Geometry::new(x.dims4()?, self.shape.into(), self.stride, self.padding)?;
         let x = x.contiguous()?;
-        let (x, weight, bias) = (host(&x)?, host(&self.weight)?, self.bias.as_deref());
+        let (x, bias) = (host(&x)?, self.bias.as_deref());
         let (b, h, w, c) = geometry.out_shape();
         let y = epilogue.around(&[b, h, w, c], |finish| match geometry.by_winograd(winograd::Weights::Kept) {
             true => {
-                let filters = self.filters.get_or_init(|| winograd::Filters::new(&weight, &geometry));
+                let filters = self.filters.get_or_init(|| winograd::Filters::of_packed(&self.weight, &geometry));
                 winograd::forward(&geometry, &x, filters, bias, finish)
             }
-            false => {
-                let packed = self.direct.get_or_init(|| direct::packed(&weight, &geometry));
-                direct::forward(&geometry, &x, packed, bias, finish)
-            }
+            false => direct::forward(&geometry, &x, &self.weight, bias, finish),
         })?;
         tensor(y, geometry.out_shape())
     }

@@ -32,6 +32,7 @@ mod report;
 mod size_table;
 mod stages;
 mod store;
+mod tensor_file;
 mod weights;
 
 pub use came::Came;

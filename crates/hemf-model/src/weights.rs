@@ -1,5 +1,5 @@
-use crate::{Error, ModelConfig, ParamStore};
-use candle_core::{DType, Device, Tensor, pickle, safetensors};
+use crate::{Error, ModelConfig, ParamStore, tensor_file};
+use candle_core::{DType, Device, Tensor, pickle};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
@@ -86,7 +86,7 @@ pub fn read_weights(path: &Path) -> Result<HashMap<String, Tensor>, Error> {
     std::fs::metadata(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
     let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     let weights = match extension.as_deref() {
-        Some("safetensors") => safetensors::load(path, &Device::Cpu).map_err(|e| {
+        Some("safetensors") => tensor_file::read(path).map_err(|e| {
             wrong(format!("not a whole .safetensors file (cut off while it was written or copied?): {}", cause(&e)))
         })?,
         Some("pth" | "pt") => read_pickle(path).map_err(|e| {
@@ -134,7 +134,7 @@ pub fn published_state(store: &ParamStore, config: &ModelConfig) -> Result<Vec<(
 pub fn write_weights(path: &Path, store: &ParamStore, config: &ModelConfig, dead: bool) -> Result<(), Error> {
     let tensors = if dead { published_state(store, config)? } else { store.state() };
     let tensors: BTreeMap<String, Tensor> = tensors.into_iter().collect();
-    let bytes = ::safetensors::serialize(&tensors, None)
+    let bytes = safetensors::serialize(&tensors, None)
         .map_err(|e| Error::File { path: path.to_owned(), message: e.to_string() })?;
     write_whole(path, &bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
 }

@@ -50,6 +50,11 @@ impl Geometry {
         }
     }
 
+    /// (O, I, k, k)
+    pub(crate) fn weight_shape(&self) -> [usize; 4] {
+        [self.outputs, self.inputs, self.k, self.k]
+    }
+
     /// The input row (or column) under tap `tap` of output row `at`, where there is one.
     fn source(&self, at: usize, tap: usize, size: usize) -> Option<usize> {
         (at * self.stride + tap).checked_sub(self.padding).filter(|&s| s < size)
@@ -124,8 +129,14 @@ fn band(g: &Geometry) -> usize {
 }
 
 /// A weight (O, I, ky, kx), packed for the product with patches.
-pub(crate) fn packed(w: &[f32], g: &Geometry) -> Packed {
-    Packed::new(Mat::new(&pack(w, g), g.outputs, g.patch()).t())
+pub(crate) fn packed(w: &[f32], [outputs, inputs, k, across]: [usize; 4]) -> Packed {
+    let patch = inputs * k * across;
+    Packed::new(Mat::new(&swap_inner(w, outputs, inputs, k * across), outputs, patch).t())
+}
+
+/// The nine values of the 3x3 filter from one channel to another, of such a packed weight.
+pub(crate) fn filter(weight: &Packed, inputs: usize, input: usize, output: usize) -> [f32; 9] {
+    std::array::from_fn(|tap| weight.at(tap * inputs + input, output))
 }
 
 /// The same for [`Geometry::turned`].

@@ -88,7 +88,7 @@ impl Conv2d {
         let g = &self.0;
         let y = match g.by_winograd(Weights::New) {
             true => winograd::forward(g, x, &winograd::Filters::new(w, g), b, &|_, _, _| ()),
-            false => direct::forward(g, x, &direct::packed(w, g), b, &|_, _, _| ()),
+            false => direct::forward(g, x, &direct::packed(w, g.weight_shape()), b, &|_, _, _| ()),
         };
         host::output(y, g.out_shape())
     }

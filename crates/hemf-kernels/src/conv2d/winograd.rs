@@ -7,9 +7,9 @@
 //! - The gradient of the input is the same with the filters turned and their channels swapped.
 //! - The gradient of the weight goes the way back: dM = A dy Aᵀ; dU = dMᵀ V for each point; dW = Gᵀ dU G.
 
-use super::Geometry;
 use super::winograd_tile::{self as tile, POINTS, SIDE, WIDE};
-use crate::matmul::{Mat, PANEL, Panelled, Panels, Start, matmul_here, matmul_packed_here};
+use super::{Geometry, direct};
+use crate::matmul::{Mat, PANEL, Packed, Panelled, Panels, Start, matmul_here, matmul_packed_here};
 use crate::packed::Finish;
 use crate::parallel::{self, Scattered};
 use crate::simd::vectorised;
@@ -111,6 +111,12 @@ impl Filters {
         Self::of(Panelled { rows: inputs, cols: g.outputs }, |i, o| {
             *w[(o * inputs + i) * 9..].first_chunk().expect("nine values for each filter")
         })
+    }
+
+    /// The same of a weight that is packed for the direct form.
+    pub(crate) fn of_packed(weight: &Packed, g: &Geometry) -> Self {
+        let inputs = g.inputs;
+        Self::of(Panelled { rows: inputs, cols: g.outputs }, |i, o| direct::filter(weight, inputs, i, o))
     }
 
     /// Of a weight (O, I, 3, 3), for the gradient of the input: turned by 180 degrees, from O to I channels.

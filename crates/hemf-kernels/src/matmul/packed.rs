@@ -63,6 +63,12 @@ impl Packed {
         Self { values, shape }
     }
 
+    /// One value.
+    pub(crate) fn at(&self, row: usize, col: usize) -> f32 {
+        let (first, from) = (row - row % DEPTH, col - col % PANEL);
+        self.values[self.shape.range(first, from).start + (row - first) * PANEL + col - from]
+    }
+
     /// To be multiplied with.
     pub(crate) fn panels(&self) -> Panels<'_> {
         Panels::Packed(&self.values, self.shape)
