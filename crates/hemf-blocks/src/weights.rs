@@ -1,7 +1,7 @@
 //! Linear layers and convolutions with the weights of the published model: names, PyTorch shapes, initial values.
 
 use crate::Pack;
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 use hemf_kernels::{Epilogue, PackedConv2d, PackedLinear};
 
@@ -35,26 +35,41 @@ impl Initial {
     }
 }
 
+/// The weights of a layer: as they are trained, or packed, when these are gone.
+#[derive(Clone, Debug)]
+enum Weights<P> {
+    Plain { weight: Tensor, bias: Option<Tensor> },
+    Packed(Box<P>),
+}
+
+impl<P> Weights<P> {
+    /// Packs what is plain, unless there is no packed form of it here.
+    fn pack(&mut self, pack: impl FnOnce(&Tensor, Option<&Tensor>) -> Result<Option<P>>) -> Result<()> {
+        if let Self::Plain { weight, bias } = self
+            && let Some(packed) = pack(weight, bias.as_ref())?
+        {
+            *self = Self::Packed(Box::new(packed));
+        }
+        Ok(())
+    }
+}
+
 /// A linear layer over the channels: `y = x Wᵀ + b`.
 #[derive(Clone, Debug)]
-pub struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
-    packed: Option<Box<PackedLinear>>,
-}
+pub struct Linear(Weights<PackedLinear>);
 
 impl Linear {
     /// *weight* (O, I) and *bias* (O).
     pub fn new(inputs: usize, outputs: usize, initial: Initial, vb: VarBuilder) -> Result<Self> {
         let weight = vb.get_with_hints((outputs, inputs), "weight", initial.weight(0.02, inputs))?;
         let bias = vb.get_with_hints(outputs, "bias", initial.bias(inputs))?;
-        Ok(Self { weight, bias: Some(bias), packed: None })
+        Ok(Self(Weights::Plain { weight, bias: Some(bias) }))
     }
 
     /// *weight* (O, I) alone.
     pub fn no_bias(inputs: usize, outputs: usize, initial: Initial, vb: VarBuilder) -> Result<Self> {
         let weight = vb.get_with_hints((outputs, inputs), "weight", initial.weight(0.02, inputs))?;
-        Ok(Self { weight, bias: None, packed: None })
+        Ok(Self(Weights::Plain { weight, bias: None }))
     }
 
     /// (..., I) -> (..., O)
@@ -64,33 +79,31 @@ impl Linear {
 
     /// The same, and then what `epilogue` says.
     pub fn forward_then(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
-        match &self.packed {
-            Some(packed) => packed.forward(x, epilogue),
-            None => epilogue.apply(&hemf_kernels::linear(x, &self.weight, self.bias.as_ref())?),
+        match &self.0 {
+            Weights::Packed(packed) => packed.forward(x, epilogue),
+            Weights::Plain { weight, bias } => epilogue.apply(&hemf_kernels::linear(x, weight, bias.as_ref())?),
         }
     }
 }
 
 impl Pack for Linear {
     fn pack(&mut self) -> Result<()> {
-        self.packed = PackedLinear::new(&self.weight, self.bias.as_ref())?.map(Box::new);
-        Ok(())
+        self.0.pack(PackedLinear::new)
     }
 }
 
 /// A convolution of a channels-last map with a square kernel.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    weights: Weights<Packed>,
     stride: usize,
     padding: usize,
-    packed: Option<Box<Packed>>,
+    /// Whether it has one tap and stride 1: on a pixel it is a linear layer.
+    linear: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Packed {
-    /// On a pixel, a convolution is a linear layer.
     Linear(PackedLinear),
     Conv2d(PackedConv2d),
 }
@@ -124,7 +137,7 @@ impl Conv2d {
         let fan_in = inputs * k * k;
         let weight = vb.get_with_hints((outputs, inputs, k, k), "weight", initial.weight(0.2, fan_in))?;
         let bias = bias.map(|()| vb.get_with_hints(outputs, "bias", initial.bias(fan_in))).transpose()?;
-        Ok(Self { weight, bias, stride, padding, packed: None })
+        Ok(Self { weights: Weights::Plain { weight, bias }, stride, padding, linear: k == 1 && stride == 1 })
     }
 
     /// (B, H, W, I) -> (B, H', W', O)
@@ -134,23 +147,23 @@ impl Conv2d {
 
     /// The same, and then what `epilogue` says.
     pub fn forward_then(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
-        let (weight, bias) = (&self.weight, self.bias.as_ref());
-        match self.packed.as_deref() {
-            Some(Packed::Linear(packed)) => packed.forward(x, epilogue),
-            Some(Packed::Conv2d(packed)) => packed.forward(x, epilogue),
-            None if self.is_linear() => epilogue.apply(&hemf_kernels::linear(x, weight, bias)?),
-            None => epilogue.apply(&hemf_kernels::conv2d(x, weight, bias, self.stride, self.padding)?),
+        match &self.weights {
+            Weights::Packed(packed) => match &**packed {
+                Packed::Linear(packed) => packed.forward(x, epilogue),
+                Packed::Conv2d(packed) => packed.forward(x, epilogue),
+            },
+            Weights::Plain { weight, bias } => epilogue.apply(&match self.linear {
+                true => hemf_kernels::linear(x, weight, bias.as_ref())?,
+                false => hemf_kernels::conv2d(x, weight, bias.as_ref(), self.stride, self.padding)?,
+            }),
         }
-    }
-
-    fn is_linear(&self) -> bool {
-        matches!(self.weight.dims(), [_, _, 1, 1]) && self.stride == 1
     }
 
     /// Makes `y` into `y scale + shift`, (O) each.
     pub(crate) fn fold(&mut self, scale: &Tensor, shift: &Tensor) -> Result<()> {
-        self.weight = self.weight.broadcast_mul(&scale.reshape(((), 1, 1, 1))?)?;
-        self.bias = Some(match &self.bias {
+        let (weight, bias) = self.plain()?;
+        *weight = weight.broadcast_mul(&scale.reshape(((), 1, 1, 1))?)?;
+        *bias = Some(match &bias {
             Some(bias) => ((bias * scale)? + shift)?,
             None => shift.clone(),
         });
@@ -159,30 +172,39 @@ impl Conv2d {
 
     /// Makes `x` into `x scale + shift`, (I) each: where nothing is padded by zeros.
     pub(crate) fn fold_input(&mut self, scale: &Tensor, shift: &Tensor) -> Result<()> {
-        if !self.is_linear() {
-            candle_core::bail!("what comes before a convolution with padding cannot be folded into it");
+        if !self.linear {
+            bail!("what comes before a convolution with padding cannot be folded into it");
         }
-        let (outputs, inputs, ..) = self.weight.dims4()?;
-        let weight = self.weight.reshape((outputs, inputs))?;
-        let shifted = weight.broadcast_mul(shift)?.sum(1)?;
-        self.bias = Some(match &self.bias {
+        let (weight, bias) = self.plain()?;
+        let (outputs, inputs, ..) = weight.dims4()?;
+        let matrix = weight.reshape((outputs, inputs))?;
+        let shifted = matrix.broadcast_mul(shift)?.sum(1)?;
+        *bias = Some(match &bias {
             Some(bias) => (bias + shifted)?,
             None => shifted,
         });
-        self.weight = weight.broadcast_mul(scale)?.reshape((outputs, inputs, 1, 1))?;
+        *weight = matrix.broadcast_mul(scale)?.reshape((outputs, inputs, 1, 1))?;
         Ok(())
+    }
+
+    /// Weight and bias, to be changed.
+    fn plain(&mut self) -> Result<(&mut Tensor, &mut Option<Tensor>)> {
+        match &mut self.weights {
+            Weights::Plain { weight, bias } => Ok((weight, bias)),
+            Weights::Packed(_) => bail!("nothing can be folded into weights that are packed"),
+        }
     }
 }
 
 impl Pack for Conv2d {
     fn pack(&mut self) -> Result<()> {
-        let (weight, bias) = (&self.weight, self.bias.as_ref());
-        self.packed = match self.is_linear() {
-            true => PackedLinear::new(weight, bias)?.map(Packed::Linear),
-            false => PackedConv2d::new(weight, bias, self.stride, self.padding)?.map(Packed::Conv2d),
-        }
-        .map(Box::new);
-        Ok(())
+        let Self { weights, stride, padding, linear } = self;
+        weights.pack(|weight, bias| {
+            Ok(match linear {
+                true => PackedLinear::new(weight, bias)?.map(Packed::Linear),
+                false => PackedConv2d::new(weight, bias, *stride, *padding)?.map(Packed::Conv2d),
+            })
+        })
     }
 }
 
