@@ -3,7 +3,7 @@
 //! Candle's own backward pass begins every gradient as a tensor of zeros and adds to it, on one thread, and keeps every
 //! map of the network to its end: a quarter of the time of a training step. [`record`] notes the operations instead;
 //! [`Tape::backward`] moves the first gradient of a tensor into its place, adds others on all threads, and drops what a step
-//! needed as soon as it is taken back. [`Tape::backward_each`] hands gradients over while it goes.
+//! needed as soon as it is taken back. Of a map whose values no gradient needs, the shape alone is kept. [`Tape::backward_each`] hands gradients over while it goes.
 //!
 //! Candle's operations may stand between: each stretch of them is handed to candle's backward pass.
 
@@ -13,7 +13,7 @@ use candle_core::backprop::GradStore;
 use candle_core::op::BackpropOp;
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Shape, Storage, Tensor, TensorId, Var, bail};
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 thread_local! {
@@ -30,21 +30,63 @@ pub struct Tape {
 }
 
 struct Node {
-    output: Tensor,
+    output: Noted,
     origin: Origin,
 }
 
+/// Of which tensors an operation's gradient needs the values; the shapes of all are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Inputs,
+    Output,
+    Nothing,
+}
+
+/// A tensor on the tape.
+struct Noted {
+    id: TensorId,
+    /// The tensor; or, where its values are not needed, one of its shape that is NaN everywhere and takes no room.
+    tensor: Tensor,
+}
+
+impl Noted {
+    fn whole(tensor: &Tensor) -> Self {
+        Self { id: tensor.id(), tensor: tensor.clone() }
+    }
+
+    fn output(tensor: &Tensor, needs: Needs) -> Result<Self> {
+        if needs == Needs::Output { Ok(Self::whole(tensor)) } else { Self::shape(tensor) }
+    }
+
+    fn shape(tensor: &Tensor) -> Result<Self> {
+        let nan = Tensor::full(f32::NAN, (), tensor.device())?.to_dtype(tensor.dtype())?;
+        let nan = if tensor.track_op() { Var::from_tensor(&nan)?.into_inner() } else { nan };
+        Ok(Self { id: tensor.id(), tensor: nan.broadcast_as(tensor.shape())? })
+    }
+
+    /// Adds a gradient of it, if there is one and it is wanted.
+    fn add(&self, gradients: &mut Gradients, gradient: Option<Tensor>) -> Result<()> {
+        match gradient {
+            Some(gradient) if self.tensor.track_op() => add(gradients, self.id, gradient),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What is known of gradients so far.
+type Gradients = HashMap<TensorId, Tensor>;
+
 /// Where a tensor comes from.
 enum Origin {
-    One(Box<dyn CustomOp1 + Send + Sync>, Tensor),
-    Two(Box<dyn CustomOp2 + Send + Sync>, Tensor, Tensor),
-    Three(Box<dyn CustomOp3 + Send + Sync>, Tensor, Tensor, Tensor),
+    One(Box<dyn CustomOp1 + Send + Sync>, Noted),
+    Two(Box<dyn CustomOp2 + Send + Sync>, [Noted; 2]),
+    Three(Box<dyn CustomOp3 + Send + Sync>, [Noted; 3]),
     /// Operations of candle's own.
     Candle,
     /// A part whose insides were dropped, to be run again.
     Again(Again),
     /// The sum of a tensor over all parts of a batch.
-    OverParts(Tensor, Rc<dyn Sums>),
+    OverParts(Noted, Rc<dyn Sums>),
 }
 
 struct Again {
@@ -87,7 +129,9 @@ pub fn recompute(inputs: &[&Tensor], part: impl Fn(&[Tensor]) -> Result<Tensor> 
         false => Var::from_tensor(&output.detach())?.into_inner(),
     };
     let again = Again { inputs: inputs.clone(), part: Box::new(part), variables };
-    push(&output, &inputs.iter().collect::<Vec<_>>(), Origin::Again(again));
+    on_tape(&inputs.iter().collect::<Vec<_>>(), |_| {
+        Ok(Node { output: Noted::shape(&output)?, origin: Origin::Again(again) })
+    })?;
     Ok(output)
 }
 
@@ -97,16 +141,19 @@ pub(crate) fn sum_over_parts(t: &Tensor, sums: &Rc<dyn Sums>) -> Result<Tensor> 
         bail!("a pass over a part of a batch must be recorded")
     }
     let sum = Var::from_tensor(&sums.sum_tensor(&t.detach())?)?.into_inner();
-    push(&sum, &[t], Origin::OverParts(t.clone(), Rc::clone(sums)));
+    on_tape(&[t], |tape| {
+        let origin = Origin::OverParts(tape.input(t, Needs::Nothing)?, Rc::clone(sums));
+        Ok(Node { output: Noted::shape(&sum)?, origin })
+    })?;
     Ok(sum)
 }
 
-/// Applies an operation: noted where a pass is recorded, in candle's graph otherwise.
-pub(crate) fn apply1(op: impl CustomOp1 + Send + Sync + 'static, x: &Tensor) -> Result<Tensor> {
-    timed(op.name(), Pass::Forward, &[x], || run1(op, x), bytes)
+/// Applies an operation, whose gradient needs what is said: noted where a pass is recorded, in candle's graph otherwise.
+pub(crate) fn apply1(op: impl CustomOp1 + Send + Sync + 'static, needs: Needs, x: &Tensor) -> Result<Tensor> {
+    timed(op.name(), Pass::Forward, &[x], || run1(op, needs, x), bytes)
 }
 
-fn run1(op: impl CustomOp1 + Send + Sync + 'static, x: &Tensor) -> Result<Tensor> {
+fn run1(op: impl CustomOp1 + Send + Sync + 'static, needs: Needs, x: &Tensor) -> Result<Tensor> {
     if !recording() || !x.track_op() {
         return x.apply_op1(op);
     }
@@ -117,16 +164,24 @@ fn run1(op: impl CustomOp1 + Send + Sync + 'static, x: &Tensor) -> Result<Tensor
         Storage::Metal(x) => result(op.metal_fwd(x, layout)?, Storage::Metal),
     };
     drop(storage);
-    push(&output, &[x], Origin::One(Box::new(op), x.clone()));
+    on_tape(&[x], |tape| {
+        let origin = Origin::One(Box::new(op), tape.input(x, needs)?);
+        Ok(Node { output: Noted::output(&output, needs)?, origin })
+    })?;
     Ok(output)
 }
 
 /// [`apply1`] of two tensors.
-pub(crate) fn apply2(op: impl CustomOp2 + Send + Sync + 'static, x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    timed(op.name(), Pass::Forward, &[x, y], || run2(op, x, y), bytes)
+pub(crate) fn apply2(
+    op: impl CustomOp2 + Send + Sync + 'static,
+    needs: Needs,
+    x: &Tensor,
+    y: &Tensor,
+) -> Result<Tensor> {
+    timed(op.name(), Pass::Forward, &[x, y], || run2(op, needs, x, y), bytes)
 }
 
-fn run2(op: impl CustomOp2 + Send + Sync + 'static, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+fn run2(op: impl CustomOp2 + Send + Sync + 'static, needs: Needs, x: &Tensor, y: &Tensor) -> Result<Tensor> {
     if !recording() || ![x, y].iter().any(|t| t.track_op()) {
         return x.apply_op2(y, op);
     }
@@ -138,16 +193,31 @@ fn run2(op: impl CustomOp2 + Send + Sync + 'static, x: &Tensor, y: &Tensor) -> R
         _ => bail!("{}: its tensors are on different devices", op.name()),
     };
     drop((x_storage, y_storage));
-    push(&output, &[x, y], Origin::Two(Box::new(op), x.clone(), y.clone()));
+    on_tape(&[x, y], |tape| {
+        let origin = Origin::Two(Box::new(op), [tape.input(x, needs)?, tape.input(y, needs)?]);
+        Ok(Node { output: Noted::output(&output, needs)?, origin })
+    })?;
     Ok(output)
 }
 
 /// [`apply1`] of three tensors.
-pub(crate) fn apply3(op: impl CustomOp3 + Send + Sync + 'static, x: &Tensor, y: &Tensor, z: &Tensor) -> Result<Tensor> {
-    timed(op.name(), Pass::Forward, &[x, y, z], || run3(op, x, y, z), bytes)
+pub(crate) fn apply3(
+    op: impl CustomOp3 + Send + Sync + 'static,
+    needs: Needs,
+    x: &Tensor,
+    y: &Tensor,
+    z: &Tensor,
+) -> Result<Tensor> {
+    timed(op.name(), Pass::Forward, &[x, y, z], || run3(op, needs, x, y, z), bytes)
 }
 
-fn run3(op: impl CustomOp3 + Send + Sync + 'static, x: &Tensor, y: &Tensor, z: &Tensor) -> Result<Tensor> {
+fn run3(
+    op: impl CustomOp3 + Send + Sync + 'static,
+    needs: Needs,
+    x: &Tensor,
+    y: &Tensor,
+    z: &Tensor,
+) -> Result<Tensor> {
     if !recording() || ![x, y, z].iter().any(|t| t.track_op()) {
         return x.apply_op3(y, z, op);
     }
@@ -164,7 +234,10 @@ fn run3(op: impl CustomOp3 + Send + Sync + 'static, x: &Tensor, y: &Tensor, z: &
         _ => bail!("{}: its tensors are on different devices", op.name()),
     };
     drop((x_storage, y_storage, z_storage));
-    push(&output, &[x, y, z], Origin::Three(Box::new(op), x.clone(), y.clone(), z.clone()));
+    on_tape(&[x, y, z], |tape| {
+        let inputs = [tape.input(x, needs)?, tape.input(y, needs)?, tape.input(z, needs)?];
+        Ok(Node { output: Noted::output(&output, needs)?, origin: Origin::Three(Box::new(op), inputs) })
+    })?;
     Ok(output)
 }
 
@@ -173,13 +246,14 @@ fn recording() -> bool {
 }
 
 /// Notes an operation, and before it those of its inputs that come from candle's operations.
-fn push(output: &Tensor, inputs: &[&Tensor], origin: Origin) {
+fn on_tape(inputs: &[&Tensor], node: impl FnOnce(&Tape) -> Result<Node>) -> Result<()> {
     RECORDING.with_borrow_mut(|tape| {
-        if let Some(tape) = tape {
-            inputs.iter().for_each(|input| tape.note(input));
-            tape.push(output, origin);
-        }
-    });
+        let Some(tape) = tape else { return Ok(()) };
+        inputs.iter().for_each(|input| tape.note(input));
+        let node = node(tape)?;
+        tape.push(node);
+        Ok(())
+    })
 }
 
 /// A tensor that candle takes for a variable: its own operations are followed back to it, and no further.
@@ -191,13 +265,21 @@ impl Tape {
     /// Notes a tensor that comes from candle's operations, before it is first used.
     fn note(&mut self, input: &Tensor) {
         if input.track_op() && !input.is_variable() && !self.known.contains(&input.id()) {
-            self.push(input, Origin::Candle);
+            self.push(Node { output: Noted::whole(input), origin: Origin::Candle });
         }
     }
 
-    fn push(&mut self, output: &Tensor, origin: Origin) {
-        self.known.insert(output.id());
-        self.nodes.push(Node { output: output.clone(), origin });
+    fn push(&mut self, node: Node) {
+        self.known.insert(node.output.id);
+        self.nodes.push(node);
+    }
+
+    /// An operation's input. What is no result on the tape, a weight or an image, is there in any case.
+    fn input(&self, t: &Tensor, needs: Needs) -> Result<Noted> {
+        match needs {
+            Needs::Output | Needs::Nothing if self.known.contains(&t.id()) => Noted::shape(t),
+            _ => Ok(Noted::whole(t)),
+        }
     }
 
     /// The gradients of `loss`, a single number, for all variables that it depends on.
@@ -227,13 +309,12 @@ impl Tape {
         if !self.known.contains(&output.id()) {
             return finished(output, gradient); // a variable itself
         }
-        let mut gradients = GradStore::default();
-        gradients.insert(output, gradient);
+        let mut gradients = Gradients::from([(output.id(), gradient)]);
         let mut last = self.variables_by_first_use();
         while let (Some(node), Some(variables)) = (self.nodes.pop(), last.pop()) {
             node.backward(&mut gradients)?;
             for variable in variables {
-                if let Some(gradient) = gradients.remove(&variable) {
+                if let Some(gradient) = gradients.remove(&variable.id()) {
                     finished(&variable, gradient)?;
                 }
             }
@@ -253,53 +334,56 @@ impl Tape {
 impl Node {
     /// The variables that it adds a gradient to, and results on the tape.
     fn variables(&self) -> Vec<Tensor> {
-        let used = match &self.origin {
-            Origin::One(_, x) | Origin::OverParts(x, _) => vec![x],
-            Origin::Two(_, x, y) => vec![x, y],
-            Origin::Three(_, x, y, z) => vec![x, y, z],
-            Origin::Candle => self.output.sorted_nodes(),
+        let used: Vec<_> = match &self.origin {
+            Origin::One(_, x) | Origin::OverParts(x, _) => vec![&x.tensor],
+            Origin::Two(_, inputs) => inputs.iter().map(|input| &input.tensor).collect(),
+            Origin::Three(_, inputs) => inputs.iter().map(|input| &input.tensor).collect(),
+            Origin::Candle => self.output.tensor.sorted_nodes(),
             Origin::Again(again) => again.variables.iter().collect(),
         };
         used.into_iter().filter(|t| t.is_variable()).cloned().collect()
     }
 
     /// Adds what the gradient of its output makes of those of its inputs.
-    fn backward(self, gradients: &mut GradStore) -> Result<()> {
+    fn backward(self, gradients: &mut Gradients) -> Result<()> {
         let Node { output, origin } = self;
-        let Some(g) = gradients.remove(&output) else { return Ok(()) }; // nothing came of it
+        let Some(g) = gradients.remove(&output.id) else { return Ok(()) }; // nothing came of it
+        let output = output.tensor;
         match origin {
             Origin::One(op, x) => {
-                let bwd = || op.bwd(&x, &output, &g);
-                let dx = timed(op.name(), Pass::Backward, &[&x, &g], bwd, |dx| many([dx]))?;
-                add(gradients, &x, dx)?;
+                let bwd = || op.bwd(&x.tensor, &output, &g);
+                let dx = timed(op.name(), Pass::Backward, &[&x.tensor, &g], bwd, |dx| many([dx]))?;
+                x.add(gradients, dx)?;
             }
-            Origin::Two(op, x, y) => {
-                let bwd = || op.bwd(&x, &y, &output, &g);
-                let (dx, dy) = timed(op.name(), Pass::Backward, &[&x, &y, &g], bwd, |(dx, dy)| many([dx, dy]))?;
-                add(gradients, &x, dx)?;
-                add(gradients, &y, dy)?;
+            Origin::Two(op, [x, y]) => {
+                let bwd = || op.bwd(&x.tensor, &y.tensor, &output, &g);
+                let tensors = [&x.tensor, &y.tensor, &g];
+                let (dx, dy) = timed(op.name(), Pass::Backward, &tensors, bwd, |(dx, dy)| many([dx, dy]))?;
+                x.add(gradients, dx)?;
+                y.add(gradients, dy)?;
             }
-            Origin::Three(op, x, y, z) => {
-                let bwd = || op.bwd(&x, &y, &z, &output, &g);
+            Origin::Three(op, [x, y, z]) => {
+                let bwd = || op.bwd(&x.tensor, &y.tensor, &z.tensor, &output, &g);
+                let tensors = [&x.tensor, &y.tensor, &z.tensor, &g];
                 let results = |(dx, dy, dz): &_| many([dx, dy, dz]);
-                let (dx, dy, dz) = timed(op.name(), Pass::Backward, &[&x, &y, &z, &g], bwd, results)?;
-                add(gradients, &x, dx)?;
-                add(gradients, &y, dy)?;
-                add(gradients, &z, dz)?;
+                let (dx, dy, dz) = timed(op.name(), Pass::Backward, &tensors, bwd, results)?;
+                x.add(gradients, dx)?;
+                y.add(gradients, dy)?;
+                z.add(gradients, dz)?;
             }
             Origin::Candle => {
                 let mut inside = (&output * &g.detach())?.sum_all()?.backward()?;
                 for node in output.sorted_nodes() {
-                    if node.is_variable() {
-                        add(gradients, node, inside.remove(node))?;
+                    if let (true, Some(gradient)) = (node.is_variable(), inside.remove(node)) {
+                        add(gradients, node.id(), gradient)?;
                     }
                 }
             }
             Origin::Again(Again { inputs, part, .. }) => {
                 let (again, tape) = record(|| part(&inputs))?;
-                tape.backward_from(&again, g, &mut |t, gradient| add(gradients, t, Some(gradient)))?;
+                tape.backward_from(&again, g, &mut |t, gradient| add(gradients, t.id(), gradient))?;
             }
-            Origin::OverParts(x, sums) => add(gradients, &x, Some(sums.sum_tensor(&g)?))?,
+            Origin::OverParts(x, sums) => x.add(gradients, Some(sums.sum_tensor(&g)?))?,
         }
         Ok(())
     }
@@ -310,15 +394,13 @@ fn many<const N: usize>(gradients: [&Option<Tensor>; N]) -> u64 {
     gradients.into_iter().flatten().map(bytes).sum()
 }
 
-/// Adds a gradient of `t`, if there is one and `t` wants it.
-fn add(gradients: &mut GradStore, t: &Tensor, gradient: Option<Tensor>) -> Result<()> {
-    if let (Some(gradient), true) = (gradient, t.track_op()) {
-        let sum = match gradients.remove(t) {
-            Some(before) => crate::add(&before, &gradient)?,
-            None => gradient,
-        };
-        gradients.insert(t, sum.detach());
-    }
+/// Adds a gradient of the tensor of this name.
+fn add(gradients: &mut Gradients, id: TensorId, gradient: Tensor) -> Result<()> {
+    let sum = match gradients.remove(&id) {
+        Some(before) => crate::add(&before, &gradient)?,
+        None => gradient,
+    };
+    gradients.insert(id, sum.detach());
     Ok(())
 }
 
@@ -377,6 +459,23 @@ mod tests {
         // b is used by the second operation alone; x and w last by the first.
         assert_eq!(given, [b.id(), x.id(), w.id()]);
         assert_eq!(sizes, [vec![5], vec![7, 5], vec![5, 5]]);
+    }
+
+    #[test]
+    fn values_that_no_gradient_needs_are_not_kept() {
+        let [x, w, b] = variables();
+        let (_, tape) = record(|| pass(&x, &w, &b)).unwrap();
+        let kept = |node: &Node| {
+            let room = |noted: &Noted| usize::from(noted.tensor.is_contiguous());
+            match &node.origin {
+                Origin::One(op, x) => Some((op.name(), [room(x), room(&node.output)])),
+                Origin::Two(op, inputs) => Some((op.name(), [inputs.iter().map(room).sum(), room(&node.output)])),
+                _ => None,
+            }
+        };
+        let kept: Vec<_> = tape.nodes.iter().filter_map(kept).collect();
+        // Of the sum the input alone that is no result.
+        assert_eq!(kept, [("gelu", [1, 0]), ("add", [1, 0]), ("mul", [2, 0]), ("sigmoid", [0, 1])]);
     }
 
     #[test]

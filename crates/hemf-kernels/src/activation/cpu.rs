@@ -24,13 +24,14 @@ impl Activation {
     }
 }
 
-pub(super) fn backward(x: &[f32], y: &[f32], g: &[f32], activation: Activation) -> Vec<f32> {
-    let (run, from) = match activation {
-        Activation::Gelu => (gelu_gradient as fn(&[f32], &[f32], &mut [f32]), x),
-        Activation::Relu => (relu_gradient as _, x),
-        Activation::Sigmoid => (sigmoid_gradient as _, y),
+/// `from` is x, or where the gradient needs it y.
+pub(super) fn backward(from: &[f32], g: &[f32], activation: Activation) -> Vec<f32> {
+    let run: fn(&[f32], &[f32], &mut [f32]) = match activation {
+        Activation::Gelu => gelu_gradient,
+        Activation::Relu => relu_gradient,
+        Activation::Sigmoid => sigmoid_gradient,
     };
-    let mut dx = parallel::unwritten(x.len());
+    let mut dx = parallel::unwritten(from.len());
     parallel::fill_rows(&mut dx, 1, |first, band| {
         run(&from[first..][..band.len()], &g[first..][..band.len()], band);
     });

@@ -14,7 +14,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 /// GELU in its exact form, `x Φ(x)` (not the tanh approximation), of any shape.
@@ -49,7 +49,18 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 }
 
 fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if native(x) { tape::apply1(activation, &x.contiguous()?) } else { composed::apply(x, activation) }
+    if native(x) {
+        tape::apply1(activation, activation.needs(), &x.contiguous()?)
+    } else {
+        composed::apply(x, activation)
+    }
+}
+
+impl Activation {
+    /// The sigmoid's gradient is told by its result.
+    fn needs(self) -> Needs {
+        if self == Self::Sigmoid { Needs::Output } else { Needs::Inputs }
+    }
 }
 
 impl CustomOp1 for Activation {
@@ -67,6 +78,7 @@ impl CustomOp1 for Activation {
 
     fn bwd(&self, x: &Tensor, y: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
         let g = g.contiguous()?;
-        tensor(cpu::backward(&host(x)?, &host(y)?, &host(&g)?, *self), x.shape()).map(Some)
+        let from = if self.needs() == Needs::Output { y } else { x };
+        tensor(cpu::backward(&host(from)?, &host(&g)?, *self), x.shape()).map(Some)
     }
 }

@@ -22,7 +22,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// The lines of a map that attention runs along.
@@ -50,7 +50,7 @@ pub fn axis_attention(q: &Tensor, k: &Tensor, v: &Tensor, decay: &[f32], axis: A
         return composed::axis_attention(q, k, v, decay, axis);
     }
     let op = AxisAttention { decay: decay.to_vec(), axis };
-    tape::apply3(op, &q.contiguous()?, &k.contiguous()?, &v.contiguous()?)
+    tape::apply3(op, Needs::Inputs, &q.contiguous()?, &k.contiguous()?, &v.contiguous()?)
 }
 
 struct AxisAttention {

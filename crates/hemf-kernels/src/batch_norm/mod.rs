@@ -17,7 +17,8 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::{part, tape};
+use crate::part;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// Mean and variance (biased) of each channel over all pixels.
@@ -107,7 +108,13 @@ fn apply(
     }
     let mean = stats.mean.to_vec1::<f32>()?;
     let rstd = stats.variance.to_vec1::<f32>()?.iter().map(|v| (1.0 / (f64::from(*v) + eps).sqrt()) as f32).collect();
-    tape::apply3(BatchNorm { mean, rstd, statistics }, &x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?)
+    tape::apply3(
+        BatchNorm { mean, rstd, statistics },
+        Needs::Inputs,
+        &x.contiguous()?,
+        &weight.contiguous()?,
+        &bias.contiguous()?,
+    )
 }
 
 struct BatchNorm {

@@ -7,7 +7,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, rows_of, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
 
 /// (..., C1), (..., C2) and up to two more -> (..., C1 + C2 ...).
@@ -21,8 +21,8 @@ pub fn concat(maps: &[&Tensor]) -> Result<Tensor> {
     }
     match maps {
         [a, ..] if !native(a) => Tensor::cat(maps, D::Minus1),
-        [a, b] => tape::apply2(Concat, &a.contiguous()?, &b.contiguous()?),
-        [a, b, c] => tape::apply3(Concat, &a.contiguous()?, &b.contiguous()?, &c.contiguous()?),
+        [a, b] => tape::apply2(Concat, Needs::Nothing, &a.contiguous()?, &b.contiguous()?),
+        [a, b, c] => tape::apply3(Concat, Needs::Nothing, &a.contiguous()?, &b.contiguous()?, &c.contiguous()?),
         // Candle's own operations take three tensors at most.
         [a, b, c, d] => concat(&[&concat(&[a, b])?, &concat(&[c, d])?]),
         _ => bail!("concat: two to four maps, not {}", maps.len()),

@@ -22,7 +22,7 @@ mod winograd_tile;
 
 use crate::host::{self, host, native, tensor};
 use crate::linear::{check_bias, sum_rows};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 pub(crate) use direct::Geometry;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,8 +40,8 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize,
     let op = Conv2d(geometry);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
-        Some(bias) => tape::apply3(op, &x, &weight, &bias.contiguous()?),
-        None => tape::apply2(op, &x, &weight),
+        Some(bias) => tape::apply3(op, Needs::Inputs, &x, &weight, &bias.contiguous()?),
+        None => tape::apply2(op, Needs::Inputs, &x, &weight),
     }
 }
 

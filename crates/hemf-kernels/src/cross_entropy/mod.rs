@@ -23,7 +23,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
 
 /// What cross entropy may be told besides logits and targets; by default nothing.
@@ -86,7 +86,7 @@ fn weighed(logits: &Tensor, mut shares: Vec<f64>, options: &CrossEntropyOptions)
         let targets = Tensor::from_vec(shares, (batch, classes), &Device::Cpu)?;
         return composed::cross_entropy(logits, &targets, focus);
     }
-    tape::apply1(CrossEntropy { targets: shares, classes, focus }, &logits.contiguous()?)
+    tape::apply1(CrossEntropy { targets: shares, classes, focus }, Needs::Inputs, &logits.contiguous()?)
 }
 
 /// Turns the shares t into the targets T.

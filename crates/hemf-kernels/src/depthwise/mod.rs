@@ -15,7 +15,7 @@ mod tests;
 
 use crate::host::{self, host, native, tensor};
 use crate::linear::{check_bias, sum_rows};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// `x` (B, H, W, C), `weight` (C, 1, k, k) with k odd, `bias` (C) -> (B, H, W, C).
@@ -29,7 +29,7 @@ pub fn depthwise(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if !native(x) {
         return composed::depthwise(x, weight, bias);
     }
-    tape::apply3(Depthwise { k }, &x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?)
+    tape::apply3(Depthwise { k }, Needs::Inputs, &x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?)
 }
 
 struct Depthwise {

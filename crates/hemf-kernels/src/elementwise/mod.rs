@@ -9,7 +9,7 @@ mod tests;
 pub(crate) use cpu::accumulate;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 /// `x + y`, of any one shape.
@@ -33,9 +33,18 @@ fn apply(x: &Tensor, y: &Tensor, op: Elementwise) -> Result<Tensor> {
         bail!("{}: shapes {:?} and {:?} differ", op.name(), x.dims(), y.dims());
     }
     match op {
-        _ if native(x) => tape::apply2(op, &x.contiguous()?, &y.contiguous()?),
+        _ if native(x) => tape::apply2(op, op.needs(), &x.contiguous()?, &y.contiguous()?),
         Elementwise::Add => x + y,
         Elementwise::Mul => x * y,
+    }
+}
+
+impl Elementwise {
+    fn needs(self) -> Needs {
+        match self {
+            Self::Add => Needs::Nothing,
+            Self::Mul => Needs::Inputs,
+        }
     }
 }
 

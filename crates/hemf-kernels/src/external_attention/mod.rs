@@ -29,7 +29,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// `t` (B, N, C) or (B, H, W, C), its channels `heads` heads of d; `mk` (S, d) and `mv` (d, S), shared by all heads -> the
@@ -44,7 +44,7 @@ pub fn external_attention(t: &Tensor, mk: &Tensor, mv: &Tensor, heads: usize) ->
     if !(native(t) && native(mk) && native(mv)) {
         return composed::external_attention(t, mk, mv, &sizes);
     }
-    tape::apply3(ExternalAttention { heads }, &t.contiguous()?, &mk.contiguous()?, &mv.contiguous()?)
+    tape::apply3(ExternalAttention { heads }, Needs::Inputs, &t.contiguous()?, &mk.contiguous()?, &mv.contiguous()?)
 }
 
 /// B, N, C, heads and S.

@@ -14,7 +14,7 @@ mod tests;
 pub(crate) use cpu::normalise;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// `x` (..., C), `weight` (C), `bias` (C) -> (..., C).
@@ -28,7 +28,13 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     if !native(x) {
         return composed::layer_norm(x, weight, bias, eps);
     }
-    tape::apply3(LayerNorm { eps: eps as f32 }, &x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?)
+    tape::apply3(
+        LayerNorm { eps: eps as f32 },
+        Needs::Inputs,
+        &x.contiguous()?,
+        &weight.contiguous()?,
+        &bias.contiguous()?,
+    )
 }
 
 struct LayerNorm {

@@ -14,7 +14,7 @@ mod tests;
 pub(crate) use cpu::sum_rows;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 /// `x` (..., I), `weight` (O, I) or (O, I, 1, 1), `bias` (O) -> (..., O).
@@ -34,8 +34,8 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
-        Some(bias) => tape::apply3(Linear, &x, &weight, &bias.contiguous()?),
-        None => tape::apply2(Linear, &x, &weight),
+        Some(bias) => tape::apply3(Linear, Needs::Inputs, &x, &weight, &bias.contiguous()?),
+        None => tape::apply2(Linear, Needs::Inputs, &x, &weight),
     }
 }
 

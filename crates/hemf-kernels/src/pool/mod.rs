@@ -13,7 +13,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 /// (B, H, W, C) -> (B, H/2, W/2, C); a last odd row or column is left out.
@@ -52,7 +52,17 @@ enum Pool {
 
 fn apply(x: &Tensor, pool: Pool) -> Result<Tensor> {
     x.dims4()?;
-    if native(x) { tape::apply1(pool, &x.contiguous()?) } else { composed::apply(x, pool) }
+    if native(x) { tape::apply1(pool, pool.needs(), &x.contiguous()?) } else { composed::apply(x, pool) }
+}
+
+impl Pool {
+    /// A maximum's gradient goes where the largest value is.
+    fn needs(self) -> Needs {
+        match self {
+            Self::Channels | Self::Pixels => Needs::Inputs,
+            Self::Cells | Self::Mean => Needs::Nothing,
+        }
+    }
 }
 
 impl CustomOp1 for Pool {
@@ -79,11 +89,11 @@ impl CustomOp1 for Pool {
     fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
         let g = g.contiguous()?;
         let dims = x.dims4()?;
-        let (xs, gs) = (host(x)?, host(&g)?);
+        let gs = host(&g)?;
         let dx = match self {
             Self::Cells => cpu::cells_gradient(&gs, dims),
-            Self::Channels => cpu::channels_gradient(&xs, &gs, dims.3),
-            Self::Pixels => cpu::pixels_gradient(&xs, &gs, dims),
+            Self::Channels => cpu::channels_gradient(&host(x)?, &gs, dims.3),
+            Self::Pixels => cpu::pixels_gradient(&host(x)?, &gs, dims),
             Self::Mean => cpu::mean_gradient(&gs, dims),
         };
         tensor(dx, dims).map(Some)

@@ -20,7 +20,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
 
 /// The sines and cosines of every position of a map, shared by all heads and images. Constants: no gradient reaches them.
@@ -79,7 +79,7 @@ pub fn rotary(x: &Tensor, table: &RotaryTable) -> Result<Tensor> {
     if !native(x) || !native(&table.sin) {
         return composed::rotary(x, table);
     }
-    tape::apply1(Rotary { table: table.clone() }, &x.contiguous()?)
+    tape::apply1(Rotary { table: table.clone() }, Needs::Nothing, &x.contiguous()?)
 }
 
 struct Rotary {

@@ -8,7 +8,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 /// `x` (B, H, W, C) times `s`: (B, H, W, 1) for each pixel, (B, 1, 1, C) for each channel, or (B, 1, 1, 1) for each
@@ -26,7 +26,7 @@ pub fn scale(x: &Tensor, s: &Tensor) -> Result<Tensor> {
     if !native(x) {
         return composed::scale(x, s);
     }
-    tape::apply2(Scale { by, pixels: height * width, channels }, &x.contiguous()?, &s.contiguous()?)
+    tape::apply2(Scale { by, pixels: height * width, channels }, Needs::Inputs, &x.contiguous()?, &s.contiguous()?)
 }
 
 /// What has a factor of its own.

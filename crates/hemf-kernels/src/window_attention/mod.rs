@@ -26,7 +26,7 @@ mod cpu;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
-use crate::tape;
+use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 /// How a map is cut into windows.
@@ -74,7 +74,7 @@ pub fn window_attention(qkv: &Tensor, table: &Tensor, windows: Windows) -> Resul
     if !(native(qkv) && native(table)) {
         return composed::window_attention(qkv, table, &geometry);
     }
-    tape::apply2(geometry, &qkv.contiguous()?, &table.contiguous()?)
+    tape::apply2(geometry, Needs::Inputs, &qkv.contiguous()?, &table.contiguous()?)
 }
 
 /// Sizes of map and windows.
