@@ -37,7 +37,7 @@ unsafe fn statistics<V: Vector>(row: &[f32], eps: f32) -> (f32, f32) {
         let mut squares = Sixteen::<V>::splat(0.0);
         for at in (0..row.len()).step_by(SIXTEEN) {
             let apart = Sixteen::load(row, at, mean).sub(middle);
-            squares = apart.mul_add(apart, squares);
+            squares = squares.add(apart.mul(apart));
         }
         (mean, 1.0 / (squares.sum() * scale + eps).sqrt())
     }
@@ -54,7 +54,8 @@ vectorised! {
                 let (mean, rstd) = (Sixteen::<V>::splat(mean), Sixteen::splat(rstd));
                 for at in (0..w.len()).step_by(SIXTEEN) {
                     let n = Sixteen::load(row, at, 0.0).sub(mean).mul(rstd);
-                    n.mul_add(Sixteen::load(w, at, 0.0), Sixteen::load(b, at, 0.0)).store(row, at);
+                    // Rounded after each step, as in PyTorch: see docs/parity.md on kinks.
+                    n.mul(Sixteen::load(w, at, 0.0)).add(Sixteen::load(b, at, 0.0)).store(row, at);
                 }
             }
         }
