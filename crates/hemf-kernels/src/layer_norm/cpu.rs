@@ -54,7 +54,7 @@ vectorised! {
                 let (mean, rstd) = (Sixteen::<V>::splat(mean), Sixteen::splat(rstd));
                 for at in (0..w.len()).step_by(SIXTEEN) {
                     let n = Sixteen::load(row, at, 0.0).sub(mean).mul(rstd);
-                    // Rounded after each step, as in PyTorch: see docs/parity.md on kinks.
+                    // Rounded after each step, as in PyTorch: see docs/architecture.md on kinks.
                     n.mul(Sixteen::load(w, at, 0.0)).add(Sixteen::load(b, at, 0.0)).store(row, at);
                 }
             }
