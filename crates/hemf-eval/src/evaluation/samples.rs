@@ -73,7 +73,7 @@ impl Samples {
     }
 
     /// The columns whose values can stand for subgroups: numbers in bands (ages of 20 years, else quarters of the
-    /// images), other values as they are. Columns with fewer than 2 or more than [`MOST_SUBGROUPS`] values are left out,
+    /// images), other values as they are. Columns with fewer than 2 or more than `MOST_SUBGROUPS` values are left out,
     /// and those that say nothing but the class, given for each image as `truth`; unless they are `named`. Their names
     /// come second, each with the reason.
     pub fn subgroup_columns(&self, named: &[String], truth: &[usize]) -> (Vec<Column>, Vec<(String, String)>) {
