@@ -96,6 +96,25 @@ fn folders_of_the_wrong_shape_are_refused() {
     assert!(text.contains("CT_COVID"), "{text}");
 }
 
+#[cfg(unix)]
+#[test]
+fn no_link_takes_pictures_from_one_split_into_another() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    for split in ["training_set", "test_set"] {
+        tree(&dir.path().join(split), &[("a", 2), ("b", 2)]);
+    }
+    symlink("../../training_set/a", dir.path().join("test_set/a/more")).unwrap();
+    let folders = Prepare { rule: Rule::Folders {}, ..Default::default() };
+    let made = folders.run(dir.path()).unwrap();
+    assert_eq!([Split::Train, Split::Test].map(|split| made.manifest.class_counts(split)), [[2, 2], [2, 2]]);
+    assert!(made.notices.iter().any(|notice| notice.starts_with("1 links")), "{:?}", made.notices);
+
+    std::fs::remove_dir_all(dir.path().join("test_set/b")).unwrap();
+    symlink("../training_set/b", dir.path().join("test_set/b")).unwrap();
+    assert!(refused(&folders, dir.path()).contains("no images in this class folder"));
+}
+
 #[test]
 fn all_unusable_images_are_listed() {
     let dir = tempfile::tempdir().unwrap();

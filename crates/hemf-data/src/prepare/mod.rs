@@ -155,7 +155,7 @@ impl Prepare {
         };
         let mut all = Scan::default();
         for (split, name) in splits {
-            let part = scan::class_folders(&folder.join(&name), self.classes.as_deref())?;
+            let part = scan::class_folders_of_split(&folder.join(&name), folder, self.classes.as_deref())?;
             all.notices.extend(part.notices);
             for class in part.classes {
                 let files: Vec<String> = class.files.iter().map(|file| format!("{name}/{file}")).collect();

@@ -7,7 +7,15 @@ use crate::{Error, Split, decode::Format};
 
 /// Reads a tree with one folder per class: all folders, or those named.
 pub(crate) fn class_folders(root: &Path, only: Option<&[String]>) -> Result<Scan, Error> {
-    let mut walk = Walk::new(root)?;
+    read_classes(Walk::new(root)?, root, only)
+}
+
+/// The same of a split's folder in the data folder `whole`: what a link shares with another split is not read.
+pub(crate) fn class_folders_of_split(root: &Path, whole: &Path, only: Option<&[String]>) -> Result<Scan, Error> {
+    read_classes(Walk::part(root, whole)?, root, only)
+}
+
+fn read_classes(mut walk: Walk, root: &Path, only: Option<&[String]>) -> Result<Scan, Error> {
     let (found, images) = walk.top_level()?;
     let mut names = match only {
         Some(names) => names.to_vec(),

@@ -11,8 +11,10 @@ use crate::{Error, has_image_extension};
 /// A walk over folders that enters each of them once.
 pub(super) struct Walk {
     root: PathBuf,
-    /// The root without links.
+    /// The data folder without links: the root, or what the root is a part of.
     real_root: PathBuf,
+    /// Whether the root is a part of a data folder, such as the folder of a split.
+    part: bool,
     /// Folders entered, without links.
     entered: HashSet<PathBuf>,
     /// Files that are no images, by extension.
@@ -35,7 +37,13 @@ impl Walk {
         }
         let real_root = root.canonicalize().map_err(Error::read(root))?;
         let (root, others) = (root.to_path_buf(), BTreeMap::new());
-        Ok(Self { root, real_root, entered: HashSet::new(), others, repeated: 0, problems: None })
+        Ok(Self { root, real_root, part: false, entered: HashSet::new(), others, repeated: 0, problems: None })
+    }
+
+    /// A walk over a part of the data folder `whole`, which no link takes into another part.
+    pub(super) fn part(root: &Path, whole: &Path) -> Result<Self, Error> {
+        let real_root = whole.canonicalize().map_err(Error::read(whole))?;
+        Ok(Self { real_root, part: true, ..Self::new(root)? })
     }
 
     /// A walk that goes on past what cannot be read, and keeps a list of it.
@@ -58,7 +66,11 @@ impl Walk {
     /// All images in a folder and its subfolders, sorted.
     pub(super) fn images_below(&mut self, folder: &Path) -> Result<Vec<String>, Error> {
         let mut images = Vec::new();
-        self.collect(folder, &mut images)?;
+        if self.part && self.leads_back(folder) {
+            self.repeated += 1;
+        } else {
+            self.collect(folder, &mut images)?;
+        }
         images.sort();
         Ok(images)
     }

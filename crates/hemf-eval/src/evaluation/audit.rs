@@ -16,7 +16,7 @@ pub struct Audit {
     pub groups_across_splits: usize,
     /// Files of equal content in more than one split.
     pub duplicates_across_splits: usize,
-    /// Of these groups, those with images both to train on and among the measured ones.
+    /// Groups with images both trained on and among the measured ones.
     pub groups_trained_and_measured: usize,
     /// The same of contents.
     pub duplicates_trained_and_measured: usize,
@@ -42,9 +42,10 @@ pub struct ClassCount {
 const EXAMPLES: usize = 10;
 
 impl Audit {
-    /// Looks at the rows, of which those of one split are measured (`None`: a folder whose images have no split of their
-    /// own). Near duplicates are not searched for.
-    pub fn new(manifest: &Manifest, measured: Option<Split>) -> Self {
+    /// Looks at the rows, of which those of one split are measured (`None`: all, a folder whose images have no split), and for
+    /// those images in the training rows of `trained`, the manifest of the training, where it is known. Groups go by the
+    /// same names only where both manifests are of the same folder. Near duplicates are not searched for.
+    pub fn new(manifest: &Manifest, measured: Option<Split>, trained: Option<&Manifest>) -> Self {
         let counts = [Split::Train, Split::Validation, Split::Test].map(|split| manifest.class_counts(split));
         let class = |(i, class): (usize, &String)| ClassCount {
             class: class.clone(),
@@ -66,12 +67,22 @@ impl Audit {
             contents.values().filter(several).collect::<Vec<_>>()
         };
         let (duplicates, conflicts) = (differ(|row| row.split.name()), differ(|row| &row.class));
-        // Images that were trained on are measured as a whole when it is they that are asked for: that is said elsewhere.
-        let measured = measured.filter(|&split| split != Split::Train);
-        let both = |splits: &BTreeSet<&str>| {
-            measured.is_some_and(|split| splits.contains(Split::Train.name()) && splits.contains(split.name()))
+        let measured: Vec<&hemf_data::Row> = match measured {
+            // Images that were trained on are measured as a whole when it is they that are asked for: that is said elsewhere.
+            Some(Split::Train) => Vec::new(),
+            split => manifest.rows().iter().filter(|row| split.is_none_or(|split| row.split == split)).collect(),
         };
-        let splits_of = |rows: &Vec<&hemf_data::Row>| rows.iter().map(|row| row.split.name()).collect();
+        let rows = trained.map_or(&[][..], Manifest::rows);
+        let trained_on = || rows.iter().filter(|row| row.split == Split::Train);
+        let same_folder = trained.is_some_and(|trained| trained.root() == manifest.root());
+        let group = |row: &'_ hemf_data::Row| row.group.clone().filter(|_| same_folder);
+        let content = |row: &hemf_data::Row| Some(row.blake3.clone()).filter(|hash| !hash.is_empty());
+        let in_both = |key: &dyn Fn(&hemf_data::Row) -> Option<String>| {
+            let of_training: BTreeSet<String> = trained_on().filter_map(key).collect();
+            let of_measured: BTreeSet<String> = measured.iter().filter_map(|row| key(row)).collect();
+            of_training.intersection(&of_measured).count()
+        };
+        let (groups_in_both, contents_in_both) = (in_both(&group), in_both(&content));
         let names = |rows: &Vec<&hemf_data::Row>| {
             let names: Vec<String> = rows.iter().map(|row| format!("{} ({})", row.path, row.split.name())).collect();
             names.join(" = ")
@@ -89,8 +100,8 @@ impl Audit {
             has_groups: !groups.is_empty(),
             groups_across_splits: across.len(),
             duplicates_across_splits: duplicates.len(),
-            groups_trained_and_measured: across.iter().filter(|(_, splits)| both(splits)).count(),
-            duplicates_trained_and_measured: duplicates.iter().filter(|rows| both(&splits_of(rows))).count(),
+            groups_trained_and_measured: groups_in_both,
+            duplicates_trained_and_measured: contents_in_both,
             conflicting_labels: conflicts.len(),
             examples: examples.collect(),
         }
@@ -130,18 +141,39 @@ mod tests {
             row("f", "y", Split::Validation, Some("p2"), '5'),
         ];
         let manifest = Manifest::new(std::path::Path::new("."), 1, "by hand", rows).unwrap();
-        let audit = Audit::new(&manifest, Some(Split::Test));
+        let audit = Audit::new(&manifest, Some(Split::Test), Some(&manifest));
         assert!(audit.leak().unwrap().contains(" 1 groups (such as patients) and 1 file contents are in both"));
         assert!(audit.has_groups);
         assert_eq!((audit.groups_across_splits, audit.duplicates_across_splits, audit.conflicting_labels), (2, 1, 1));
         // p2 is in training and validation: no leak into what is measured on the test images.
         assert_eq!((audit.groups_trained_and_measured, audit.duplicates_trained_and_measured), (1, 1));
-        let of_validation = Audit::new(&manifest, Some(Split::Validation));
+        let of_validation = Audit::new(&manifest, Some(Split::Validation), Some(&manifest));
         assert_eq!((of_validation.groups_trained_and_measured, of_validation.duplicates_trained_and_measured), (1, 0));
-        for measured in [Some(Split::Train), None] {
-            assert_eq!(Audit::new(&manifest, measured).leak(), None);
-        }
+        assert_eq!(Audit::new(&manifest, Some(Split::Train), Some(&manifest)).leak(), None);
         assert_eq!(audit.examples[0], "group p1: test, train");
         assert_eq!(audit.classes[1], ClassCount { class: "y".into(), train: 1, validation: 2, test: 0 });
+    }
+
+    #[test]
+    fn what_was_trained_on_is_told_by_the_manifest_of_the_training() {
+        let manifest = |root: &str, rows| Manifest::new(std::path::Path::new(root), 1, "by hand", rows).unwrap();
+        let [x, y] = [("x", '1'), ("y", '2')].map(|(class, digit)| row(class, class, Split::Train, Some("p1"), digit));
+        let trained = manifest(".", vec![x, y]);
+        // Its own training rows overlap with its test rows, and were never trained on.
+        let others = |digit| {
+            let rows = [("a", "x", Split::Train, '3'), ("b", "x", Split::Test, '3'), ("c", "y", Split::Test, digit)];
+            rows.map(|(path, class, split, digit)| row(path, class, split, Some("p1"), digit)).to_vec()
+        };
+        let counts = |measured: &Manifest, split, trained| {
+            let audit = Audit::new(measured, split, trained);
+            (audit.groups_trained_and_measured, audit.duplicates_trained_and_measured)
+        };
+        let (apart, shared) = (manifest("other", others('4')), manifest("other", others('2')));
+        assert_eq!(counts(&apart, Some(Split::Test), None), (0, 0));
+        assert_eq!(counts(&apart, Some(Split::Test), Some(&trained)), (0, 0));
+        assert_eq!(counts(&shared, Some(Split::Test), Some(&trained)), (0, 1));
+        assert_eq!(counts(&shared, None, Some(&trained)), (0, 1));
+        // Of the same folder, p1 is the same patient.
+        assert_eq!(counts(&manifest(".", others('4')), Some(Split::Test), Some(&trained)), (1, 0));
     }
 }

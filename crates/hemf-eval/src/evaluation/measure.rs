@@ -71,6 +71,13 @@ pub fn measure(
             validation_loss_after: validation.map(|predictions| loss(&temperature.apply(predictions))),
         }
     });
+    // What was trained on, for images of another manifest too.
+    let own = match set.trained_on {
+        true => None,
+        false => EvalSet::open(&checkpoint, &card, None, Split::Train, allow_changed, &mut Silent).ok(),
+    };
+    let own = own.filter(|own| own.trained_on);
+    let trained = if set.trained_on { Some(&set.manifest) } else { own.as_ref().map(|own| &own.manifest) };
     let errors = picture_errors(predictor.first(), &set, &predictions, settings.errors, observer)?;
     let name = if set.whole_folder { "all".to_owned() } else { split.to_string() };
     let facts = Facts {
@@ -86,7 +93,7 @@ pub fn measure(
         no_temperature: no_temperature.filter(|_| temperature.is_none()).map(str::to_owned),
         temperature,
         settings,
-        audit: Audit::new(&set.manifest, (!set.whole_folder).then_some(split)),
+        audit: Audit::new(&set.manifest, (!set.whole_folder).then_some(split), trained),
     };
     let validation = validation.map(|(predictions, _)| predictions);
     let epochs = checkpoint.run().map_or_else(Vec::new, |run| files::epochs(run.path()));

@@ -110,14 +110,16 @@ fn says_the_class(values: &[String], truth: &[usize]) -> bool {
 
 fn banded(name: &str, values: &[String]) -> Vec<String> {
     let known: Vec<&String> = values.iter().filter(|value| !value.trim().is_empty()).collect();
-    let numbers: Vec<f64> = known.iter().filter_map(|value| value.trim().parse().ok()).collect();
+    // "nan" and "inf", as tables have them where nothing is known, are words.
+    let number = |value: &str| value.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+    let numbers: Vec<f64> = known.iter().filter_map(|value| number(value)).collect();
     let mut sorted = numbers.clone();
     sorted.sort_by(f64::total_cmp);
     sorted.dedup();
     // Bands of ages do not hang on the images at hand, so that reports of several sets have the same.
     let age = name.eq_ignore_ascii_case("age");
     // A few words among many numbers, such as "40+", stay as they are.
-    let mostly_words = 2 * numbers.len() < known.len() || sorted.iter().any(|value| !value.is_finite());
+    let mostly_words = 2 * numbers.len() < known.len();
     if mostly_words || (sorted.len() <= MOST_VALUES && !age) {
         return values.to_vec();
     }
@@ -138,7 +140,7 @@ fn banded(name: &str, values: &[String]) -> Vec<String> {
             _ => format!("4th quarter (above {})", cuts[2]),
         })
     };
-    values.iter().map(|value| value.trim().parse().map_or_else(|_| value.clone(), &band)).collect()
+    values.iter().map(|value| number(value).map_or_else(|| value.clone(), &band)).collect()
 }
 
 #[cfg(test)]
@@ -151,13 +153,13 @@ mod tests {
 
     #[test]
     fn ages_are_cut_into_bands_and_words_are_not() {
-        let ages = ["3", "19", "20", "45", "59", "61.5", "80", "93", "33", ""];
+        let ages = ["3", "19", "20", "45", "59", "61.5", "80", "93", "nan", ""];
         let samples = Samples {
             groups: None,
             columns: vec![column("age", &ages), column("sex", &["F", "M", "F", "F", "M", "M", "F", "M", "", "F"])],
         };
         let (columns, _) = samples.subgroup_columns(&[], &[0; 10]);
-        let bands = ["00–19", "00–19", "20–39", "40–59", "40–59", "60–79", "80 and older", "80 and older", "20–39", ""];
+        let bands = ["00–19", "00–19", "20–39", "40–59", "40–59", "60–79", "80 and older", "80 and older", "nan", ""];
         assert_eq!(columns[0].1, bands);
         assert_eq!(columns[1].1[..2], ["F", "M"]);
     }
