@@ -3,7 +3,8 @@
 //! Candle's own backward pass begins every gradient as a tensor of zeros and adds to it, on one thread, and keeps every
 //! map of the network to its end: a quarter of the time of a training step. [`record`] notes the operations instead;
 //! [`Tape::backward`] moves the first gradient of a tensor into its place, adds others on all threads, and drops what a step
-//! needed as soon as it is taken back. Of a map whose values no gradient needs, the shape alone is kept. [`Tape::backward_each`] hands gradients over while it goes.
+//! needed as soon as it is taken back. Of a map whose values no gradient needs, the shape alone is kept.
+//! [`Tape::backward_each`] hands gradients over while it goes.
 //!
 //! Candle's operations may stand between: each stretch of them is handed to candle's backward pass.
 

@@ -73,16 +73,15 @@ impl Audit {
             split => manifest.rows().iter().filter(|row| split.is_none_or(|split| row.split == split)).collect(),
         };
         let rows = trained.map_or(&[][..], Manifest::rows);
-        let trained_on = || rows.iter().filter(|row| row.split == Split::Train);
-        let same_folder = trained.is_some_and(|trained| trained.root() == manifest.root());
-        let group = |row: &'_ hemf_data::Row| row.group.clone().filter(|_| same_folder);
-        let content = |row: &hemf_data::Row| Some(row.blake3.clone()).filter(|hash| !hash.is_empty());
-        let in_both = |key: &dyn Fn(&hemf_data::Row) -> Option<String>| {
-            let of_training: BTreeSet<String> = trained_on().filter_map(key).collect();
-            let of_measured: BTreeSet<String> = measured.iter().filter_map(|row| key(row)).collect();
-            of_training.intersection(&of_measured).count()
+        let in_both = |key: fn(&hemf_data::Row) -> Option<&str>| {
+            let trained_on = rows.iter().filter(|row| row.split == Split::Train);
+            let trained_on: BTreeSet<&str> = trained_on.filter_map(key).collect();
+            let measured: BTreeSet<&str> = measured.iter().filter_map(|row| key(row)).collect();
+            trained_on.intersection(&measured).count()
         };
-        let (groups_in_both, contents_in_both) = (in_both(&group), in_both(&content));
+        let same_folder = trained.is_some_and(|trained| trained.root() == manifest.root());
+        let groups_in_both = if same_folder { in_both(|row| row.group.as_deref()) } else { 0 };
+        let contents_in_both = in_both(|row| Some(&*row.blake3).filter(|hash| !hash.is_empty()));
         let names = |rows: &Vec<&hemf_data::Row>| {
             let names: Vec<String> = rows.iter().map(|row| format!("{} ({})", row.path, row.split.name())).collect();
             names.join(" = ")
