@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Instant};
 
 use candle_core::{Device, DeviceLocation};
 use hemf_model::ModelConfig;
-use hemf_train::Error;
+use hemf_train::{Asked, Error, explain_memory};
 use serde::Serialize;
 
 use crate::{Operations, subject::Subject};
@@ -92,16 +92,9 @@ pub struct Measurement {
 /// # Errors
 /// An image size, weight file or number that does not go, and a failing tensor operation.
 pub fn measure(settings: &Settings) -> Result<Measurement, Error> {
-    let mut subject = Subject::new(settings)?;
-    for _ in 0..settings.warmup {
-        subject.run()?;
-    }
-    let mut seconds = vec![];
-    for _ in 0..settings.repeats.max(1) {
-        let begun = Instant::now();
-        subject.run()?;
-        seconds.push(begun.elapsed().as_secs_f64());
-    }
+    let lower = "Less is asked for by a smaller --batch or --size, and in training by --recompute";
+    let asked = Asked { batch: settings.batch, size: settings.size, expected: None, lower };
+    let (mut subject, seconds) = repeat(settings).map_err(|error| explain_memory(error, &asked))?;
     let peak_bytes = hemf_train::peak_memory();
     let operations = settings.operations.then(|| Operations::of(&mut subject)).transpose()?;
     let (min_s, median_s, max_s) = spread(seconds);
@@ -121,6 +114,21 @@ pub fn measure(settings: &Settings) -> Result<Measurement, Error> {
         peak_bytes,
         operations,
     })
+}
+
+/// The seconds of each run that counts.
+fn repeat(settings: &Settings) -> Result<(Subject, Vec<f64>), Error> {
+    let mut subject = Subject::new(settings)?;
+    for _ in 0..settings.warmup {
+        subject.run()?;
+    }
+    let mut seconds = vec![];
+    for _ in 0..settings.repeats.max(1) {
+        let begun = Instant::now();
+        subject.run()?;
+        seconds.push(begun.elapsed().as_secs_f64());
+    }
+    Ok((subject, seconds))
 }
 
 /// As `--device` takes it.

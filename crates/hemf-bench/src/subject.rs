@@ -46,7 +46,7 @@ impl Subject {
         }
     }
 
-    /// Once; of a training step also the seconds that its optimizer took.
+    /// Once; of a training step on the processor also the seconds that its optimizer took.
     pub(crate) fn run(&mut self) -> Result<f64, Error> {
         match self {
             Self::Infer { model, images } => {
@@ -59,7 +59,6 @@ impl Subject {
                 *steps += 1;
                 let batch = StepBatch { images, targets: (&*labels).into(), seed: step as u64, first: 0 };
                 let gathered = learner.gather(&[batch], step)?;
-                device().synchronize()?;
                 let begun = std::time::Instant::now();
                 learner.apply(gathered, step)?;
                 device().synchronize()?;

@@ -1,16 +1,29 @@
 use candle_core::{DType, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
-use hemf_kernels::RotaryTable;
+use hemf_kernels::{RotaryTable, native};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where a pixel stands, for [`Retention`](crate::Retention): rotation angles for the channels of a head (*angle*), and
 /// how fast each head forgets with distance (*decay*).
 ///
 /// Both are constants, but stand in the weights' file, and are taken from there: one unit in the last place of an angle
 /// moves a sine at 56x56 by up to 5e-4.
+///
+/// On a GPU they are read when they are first used, and are then what they were: each reading waits for all that the GPU
+/// was given before.
 #[derive(Clone, Debug)]
 pub struct Positions {
     angle: Tensor,
     decay: Tensor,
+    read: Arc<Mutex<Read>>,
+}
+
+/// What was read from a GPU and made of it.
+#[derive(Debug, Default)]
+struct Read {
+    decay: Option<Vec<f32>>,
+    /// The table of the map size last asked for, (height, width).
+    rotary: Option<((usize, usize), RotaryTable)>,
 }
 
 impl Positions {
@@ -27,17 +40,36 @@ impl Positions {
             }
             Ok(tensor.detach())
         };
-        Ok(Self { angle: constant("angle", angles(channels / heads))?, decay: constant("decay", decays(heads))? })
+        Ok(Self {
+            angle: constant("angle", angles(channels / heads))?,
+            decay: constant("decay", decays(heads))?,
+            read: Arc::default(),
+        })
     }
 
     /// Sines and cosines for the pixels of a map, whose position is y W + x.
     pub fn rotary(&self, height: usize, width: usize) -> Result<RotaryTable> {
-        RotaryTable::new(&self.angle, height, width)
+        let new = || RotaryTable::new(&self.angle, height, width);
+        if native(&self.angle) {
+            return new();
+        }
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        match &read.rotary {
+            Some((size, table)) if *size == (height, width) => Ok(table.clone()),
+            _ => Ok(read.rotary.insert(((height, width), new()?)).1.clone()),
+        }
     }
 
     /// g_n for each head n: what a step of distance adds to a score.
     pub fn decay(&self) -> Result<Vec<f32>> {
-        self.decay.to_vec1()
+        if native(&self.decay) {
+            return self.decay.to_vec1();
+        }
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        match &read.decay {
+            Some(decay) => Ok(decay.clone()),
+            None => Ok(read.decay.insert(self.decay.to_vec1()?).clone()),
+        }
     }
 }
 
@@ -70,5 +102,16 @@ mod tests {
         assert_eq!(positions.decay().unwrap(), [-0.25; 4]);
         let sines = positions.rotary(1, 3).unwrap().sin().to_vec2::<f32>().unwrap();
         assert_eq!(sines[2][0], 1f64.sin() as f32);
+
+        // Elsewhere than in main memory, they are read once.
+        hemf_kernels::composed(|| {
+            assert_eq!(positions.decay().unwrap(), [-0.25; 4]);
+            let first = positions.rotary(1, 3).unwrap();
+            assert_eq!(positions.clone().rotary(1, 3).unwrap().sin().id(), first.sin().id());
+            assert_eq!(positions.rotary(3, 3).unwrap().sin().dims(), [9, 4]);
+            vars.data().lock().unwrap()["decay"].set(&Tensor::new(&[0.5f32; 4], &Device::Cpu).unwrap()).unwrap();
+            assert_eq!(positions.decay().unwrap(), [-0.25; 4]);
+        });
+        assert_eq!(positions.decay().unwrap(), [0.5; 4]);
     }
 }

@@ -31,6 +31,8 @@ pub enum Exit {
     Busy = 9,
     /// Another process of a training in several was lost.
     RankLost = 10,
+    /// A GPU has no room for what was asked of it.
+    NoRoom = 11,
     /// Stopped by Ctrl-C or a request to end, with the state saved.
     Interrupted = 130,
 }
@@ -98,6 +100,7 @@ impl<E: Into<Error>> From<E> for Failure {
             ErrorKind::Write => Exit::Write,
             ErrorKind::Busy => Exit::Busy,
             ErrorKind::Lost => Exit::RankLost,
+            ErrorKind::NoRoom => Exit::NoRoom,
             ErrorKind::Unexpected => Exit::Unexpected,
         };
         Self::new(error.to_string(), exit)

@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 use hemf_data::{Preprocessing, Raster};
 use hemf_metrics::decision::Temperature;
 use hemf_model::{Classifier, Mode};
-use hemf_train::{Card, Checkpoint, Error, Model, device};
+use hemf_train::{Asked, Card, Checkpoint, Error, Model, device, explain_memory};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -146,7 +146,10 @@ impl Network {
     /// An operation on tensors that fails, which is a bug.
     pub fn logits(&self, pictures: &[Raster], view: View) -> Result<Vec<Vec<f32>>, Error> {
         let images = self.batch(pictures, view)?;
-        Ok(hemf_train::awake(|| self.packed.forward(&images, Mode::Eval))?.to_vec2()?)
+        let logits = hemf_train::awake(|| self.packed.forward(&images, Mode::Eval));
+        let lower = "--device cpu has room, and takes longer";
+        let asked = Asked { batch: pictures.len(), size: self.preprocessing().size, expected: None, lower };
+        Ok(logits.map_err(|error| explain_memory(error.into(), &asked))?.to_vec2()?)
     }
 
     /// For [`explain::spots`](crate::explain::spots).

@@ -95,7 +95,7 @@ fn open_cuda(number: usize) -> Result<Device, String> {
         let device = Device::new_cuda(number)?;
         let one = candle_core::Tensor::new(1f32, &device)?;
         match (&one + &one)?.to_scalar::<f32>()? {
-            2.0 => Ok(device),
+            2.0 => hemf_kernels::prepare_gpu(&device, !cfg!(feature = "nccl")).map(|()| device), // NCCL has a stream too
             sum => candle_core::bail!("it says that 1 + 1 is {sum}"),
         }
     });

@@ -89,6 +89,12 @@ pub enum Error {
         /// What differs.
         what: String,
     },
+    /// A GPU that has no room for what was asked of it.
+    #[error("{what}")]
+    NoRoom {
+        /// What was asked, and what asks for less.
+        what: String,
+    },
     /// A file or folder that could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -117,6 +123,8 @@ pub enum ErrorKind {
     Busy,
     /// A process that trains together with this one is gone.
     Lost,
+    /// A GPU has no room for what was asked of it.
+    NoRoom,
     /// None of the user's doing.
     Unexpected,
 }
@@ -131,6 +139,7 @@ impl Error {
             Self::Write { .. } => ErrorKind::Write,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Lost { .. } => ErrorKind::Lost,
+            Self::NoRoom { .. } => ErrorKind::NoRoom,
             Self::Apart { .. } => ErrorKind::Input,
             Self::Data(error) => match error.kind() {
                 hemf_data::ErrorKind::Input => ErrorKind::Input,

@@ -2,14 +2,14 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use candle_core::Tensor;
-use hemf_kernels::{Part, Sums, as_part};
+use candle_core::{DType, Tensor};
+use hemf_kernels::{Part, Sums, as_part, native};
 use hemf_model::{Classifier, Mode};
 
 use crate::{
     Error, Loss, Optimizer, Schedule, Targets, World,
-    optim::{Gradients, gradient_norm},
-    predict::hits,
+    optim::{GradientScale, Gradients, gradient_norm, sums_of_squares},
+    predict::{hits, hits_there},
     world::Buckets,
 };
 
@@ -71,17 +71,41 @@ pub struct StepBatch<'a> {
     pub first: usize,
 }
 
+/// A step that was taken: [`Learner::read`] tells what it saw. On a GPU it may still be under way.
+pub struct Taken(Numbers);
+
+enum Numbers {
+    Read(Step),
+    There {
+        /// (2 + gradients), f64, on the device: loss times weight, hits, and of each gradient the sum of its squares.
+        numbers: Tensor,
+        /// The parameters of the gradients.
+        places: Vec<usize>,
+        weight: f64,
+        /// What the gradients are multiplied by to be means.
+        share: f64,
+    },
+}
+
 /// What the batches of a step add up to.
 pub struct Gathered {
     batches: usize,
     /// Of one batch its gradients; of several the sum of gradients times weight. Until the last batch they are of this
     /// rank alone.
     grads: Gradients,
-    /// Sum of the batches' losses times weight.
-    loss: f64,
     weight: f64,
-    hits: usize,
+    seen: Seen,
     diverged: Option<String>,
+}
+
+/// Sum of the batches' losses times weight, and their hits.
+enum Seen {
+    Read {
+        loss: f64,
+        hits: usize,
+    },
+    /// (2), f64, on the device.
+    There(Tensor),
 }
 
 impl Learner {
@@ -130,8 +154,17 @@ impl Learner {
     /// each batch alone).
     ///
     /// # Errors
-    /// As [`Learner::gather`] and [`Learner::apply`].
+    /// As [`Learner::gather`], [`Learner::apply`] and [`Learner::read`].
     pub fn step_over(&mut self, batches: &[StepBatch<'_>], index: usize) -> Result<Step, Error> {
+        let taken = self.take(batches, index)?;
+        self.read(taken)
+    }
+
+    /// As [`Learner::step_over`], but does not wait for a GPU to be done.
+    ///
+    /// # Errors
+    /// As [`Learner::gather`] and [`Learner::apply`].
+    pub fn take(&mut self, batches: &[StepBatch<'_>], index: usize) -> Result<Taken, Error> {
         let gathered = self.gather(batches, index)?;
         self.apply(gathered, index)
     }
@@ -167,56 +200,130 @@ impl Learner {
             let (loss, weight) = self.loss.of(&logits, batch.targets)?;
             Ok((logits, loss, weight))
         })?;
-        let value = loss.to_scalar::<f32>()?;
-        // Loss, weight and hits of the whole batch.
-        let mut of_all = [f64::from(value) * weight, weight, hits(&logits, batch.targets.labels)? as f64];
-        self.world.sum(&mut of_all)?;
-        gathered.loss += of_all[0];
-        gathered.hits += of_all[2] as usize;
-        if !of_all[0].is_finite() {
-            let value = if self.world.is_alone() { value } else { (of_all[0] / of_all[1]) as f32 };
-            gathered.diverged = Some(format!("the loss is {value}"));
-            return Ok(());
-        }
+        let of_all = match self.reads_at_once(&loss) {
+            true => self.read_batch(gathered, batch, &logits, &loss, weight)?,
+            false => gathered.keep_batch(batch, &logits, &loss, weight)?,
+        };
+        let Some(of_all) = of_all else { return Ok(()) };
         // What the ranks go back from adds up to the loss of the whole batch.
-        let loss = if self.world.is_alone() { loss } else { (loss * (weight / of_all[1]))? };
+        let loss = if self.world.is_alone() { loss } else { (loss * (weight / of_all))? };
         let mut buckets = self.world.buckets().filter(|_| last);
         tape.backward_each(&loss, |variable, gradient| {
             let Some(place) = self.optimizer.place(variable) else { return Ok(()) };
-            let gradient = gathered.add(place, gradient, of_all[1])?;
+            let gradient = gathered.add(place, gradient, of_all)?;
             buckets.as_mut().map_or(Ok(()), |buckets| buckets.add(place, gradient))
         })?;
         for (place, sum) in buckets.map(Buckets::finish).transpose()?.into_iter().flatten() {
             gathered.grads[place] = Some(sum);
         }
-        gathered.weight += of_all[1];
+        gathered.weight += of_all;
         gathered.batches += 1;
         Ok(())
     }
 
-    /// The second half: optimizer step number `index` with what was gathered.
+    /// Whether a batch's numbers are read before its gradients are made: the processor has them at hand, and several ranks
+    /// agree on them.
+    fn reads_at_once(&self, loss: &Tensor) -> bool {
+        native(loss) || !self.world.is_alone()
+    }
+
+    /// Adds up loss and hits of the whole batch; its weight, or nothing where the loss is not finite.
+    fn read_batch(
+        &self,
+        gathered: &mut Gathered,
+        batch: &StepBatch<'_>,
+        logits: &Tensor,
+        loss: &Tensor,
+        weight: f64,
+    ) -> Result<Option<f64>, Error> {
+        let value = loss.to_scalar::<f32>()?;
+        let mut of_all = [f64::from(value) * weight, weight, hits(logits, batch.targets.labels)? as f64];
+        self.world.sum(&mut of_all)?;
+        let [loss, weight, hits] = of_all;
+        if let Seen::Read { loss: sum, hits: before } = &mut gathered.seen {
+            *sum += loss;
+            *before += hits as usize;
+        }
+        if loss.is_finite() {
+            return Ok(Some(weight));
+        }
+        let value = if self.world.is_alone() { value } else { (loss / weight) as f32 };
+        gathered.diverged = Some(format!("the loss is {value}"));
+        Ok(None)
+    }
+
+    /// The second half: optimizer step number `index` with what was gathered. On a GPU it does not wait for numbers, and
+    /// takes a step by ones that are not finite: [`Learner::read`] tells.
     ///
     /// # Errors
     /// A failing tensor operation.
-    pub fn apply(&mut self, gathered: Gathered, index: usize) -> Result<Step, Error> {
-        let Gathered { batches, grads, loss, weight, hits, diverged } = gathered;
+    pub fn apply(&mut self, gathered: Gathered, index: usize) -> Result<Taken, Error> {
+        let Gathered { batches, grads, seen, weight, diverged } = gathered;
         // One batch's loss and gradients are means already.
         let share = if batches > 1 { 1.0 / weight } else { 1.0 };
+        let (loss, hits) = match seen {
+            Seen::Read { loss, hits } => (loss, hits),
+            Seen::There(seen) => return self.apply_unread(grads, &seen, weight, share, index),
+        };
         let mut step = Step { loss: loss / weight, hits, gradient_norm: None, diverged };
         if step.diverged.is_some() {
             step.loss = f64::NAN;
-            return Ok(step);
+            return Ok(Taken(Numbers::Read(step)));
         }
         let norm = gradient_norm(&grads)? * share;
         step.gradient_norm = Some(norm);
         if !norm.is_finite() {
             let name = self.optimizer.first_not_finite(&grads)?.unwrap_or_default();
             step.diverged = Some(format!("the gradient of {name} is not finite"));
-            return Ok(step);
+            return Ok(Taken(Numbers::Read(step)));
         }
         let clip = self.clip_norm.map_or(1.0, |limit| (limit / norm).min(1.0));
         self.optimizer.step(grads, self.schedule.factor(index), share * clip)?;
-        Ok(step)
+        Ok(Taken(Numbers::Read(step)))
+    }
+
+    /// [`Learner::apply`] without knowing the numbers: the norm, and what clipping makes of it, stay where they are.
+    fn apply_unread(
+        &mut self,
+        grads: Gradients,
+        seen: &Tensor,
+        weight: f64,
+        share: f64,
+        index: usize,
+    ) -> Result<Taken, Error> {
+        let (places, squares) = sums_of_squares(&grads)?;
+        let scale = match self.clip_norm {
+            None => GradientScale::Known(share),
+            Some(limit) => {
+                let norm = (squares.sum_all()?.sqrt()? * share)?;
+                let clip = (norm.recip()? * limit)?.minimum(1.0)?;
+                GradientScale::There((clip * share)?.to_dtype(DType::F32)?)
+            }
+        };
+        self.optimizer.step(grads, self.schedule.factor(index), scale)?;
+        let numbers = Tensor::cat(&[seen, &squares], 0)?;
+        Ok(Taken(Numbers::There { numbers, places, weight, share }))
+    }
+
+    /// What a step saw; waits for it.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn read(&self, taken: Taken) -> Result<Step, Error> {
+        let (numbers, places, weight, share) = match taken.0 {
+            Numbers::Read(step) => return Ok(step),
+            Numbers::There { numbers, places, weight, share } => (numbers.to_vec1::<f64>()?, places, weight, share),
+        };
+        let (seen, squares) = numbers.split_at(2);
+        let (loss, hits) = (seen[0] / weight, seen[1] as usize);
+        if !loss.is_finite() {
+            let diverged = Some(format!("the loss is {}", loss as f32));
+            return Ok(Step { loss: f64::NAN, hits, gradient_norm: None, diverged });
+        }
+        let norm = squares.iter().sum::<f64>().sqrt() * share;
+        let odd = squares.iter().zip(&places).find(|(square, _)| !square.is_finite());
+        let diverged = odd.map(|(_, place)| format!("the gradient of {} is not finite", self.optimizer.name(*place)));
+        Ok(Step { loss, hits, gradient_norm: Some(norm), diverged })
     }
 
     /// The learning rate of step number `index`.
@@ -243,9 +350,37 @@ impl Learner {
     }
 }
 
+impl Taken {
+    /// What the step saw, where that is known without waiting.
+    pub fn known(&self) -> Option<&Step> {
+        match &self.0 {
+            Numbers::Read(step) => Some(step),
+            Numbers::There { .. } => None,
+        }
+    }
+}
+
 impl Gathered {
     fn new(parameters: usize) -> Self {
-        Self { batches: 0, grads: vec![None; parameters], loss: 0.0, weight: 0.0, hits: 0, diverged: None }
+        let seen = Seen::Read { loss: 0.0, hits: 0 };
+        Self { batches: 0, grads: vec![None; parameters], weight: 0.0, seen, diverged: None }
+    }
+
+    /// Adds up loss and hits of a batch where they are; its weight.
+    fn keep_batch(
+        &mut self,
+        batch: &StepBatch<'_>,
+        logits: &Tensor,
+        loss: &Tensor,
+        weight: f64,
+    ) -> candle_core::Result<Option<f64>> {
+        let loss = (loss.detach().to_dtype(DType::F64)? * weight)?;
+        let here = Tensor::stack(&[loss, hits_there(logits, batch.targets.labels)?], 0)?;
+        self.seen = Seen::There(match &self.seen {
+            Seen::There(sum) => (sum + here)?,
+            Seen::Read { .. } => here,
+        });
+        Ok(Some(weight))
     }
 
     /// Adds the gradient of the parameter at `place` by a batch of this `weight`; returns what there is of it now.

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::{Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use hemf_data::Loader;
 use hemf_metrics::{argmax, cross_entropy, softmax};
 use hemf_model::{Classifier, Mode};
 
-use crate::{Error, Event, Observer, World, checkpoint::Tally, world::Number};
+use crate::{Asked, Error, Event, Observer, World, checkpoint::Tally, explain_memory, world::Number};
 
 /// Scores of a whole split, in the loader's order.
 pub(crate) struct Scores {
@@ -60,7 +60,8 @@ pub(crate) fn predict(
         }
         let batch = batch?;
         let images = batch.images.to_device(device)?;
-        let logits = hemf_kernels::awake(|| model.forward(&images, Mode::Eval))?;
+        let logits = hemf_kernels::awake(|| model.forward(&images, Mode::Eval));
+        let logits = logits.map_err(|error| no_room(error.into(), &images))?;
         let labels = batch.labels.to_vec1::<u32>()?;
         for (logits, label) in logits.to_vec2::<f32>()?.iter().zip(labels) {
             let label = label as usize;
@@ -71,6 +72,19 @@ pub(crate) fn predict(
         observer.event(&Event::Scored { done: scores.tally.seen, total });
     }
     Ok(Some(scores))
+}
+
+/// [`explain_memory`] of images (B, C, size, size) that were to be scored.
+fn no_room(error: Error, images: &Tensor) -> Error {
+    let (batch, _, size, _) = images.dims4().unwrap_or_default();
+    let lower = "--device cpu has room, and takes longer";
+    explain_memory(error, &Asked { batch, size, expected: None, lower })
+}
+
+/// As [`hits`], still on the logits' device: a scalar, f64.
+pub(crate) fn hits_there(logits: &Tensor, labels: &Tensor) -> candle_core::Result<Tensor> {
+    let labels = labels.to_device(logits.device())?;
+    logits.detach().argmax(D::Minus1)?.eq(&labels)?.to_dtype(DType::F64)?.sum_all()
 }
 
 /// How many rows of `logits` (B, classes) are largest at their label (B).

@@ -14,9 +14,10 @@ pub(super) fn axis_attention(q: &Tensor, k: &Tensor, v: &Tensor, decay: &[f32], 
         let split = t.reshape((batch * height, n, heads, channels / heads))?;
         split.transpose(1, 2)?.contiguous() // (B H, heads, n, d)
     };
-    let distance: Vec<f32> =
-        decay.iter().flat_map(|g| (0..n * n).map(move |at| g * (at / n).abs_diff(at % n) as f32)).collect();
-    let mask = Tensor::from_vec(distance, (heads, n, n), q.device())?.to_dtype(q.dtype())?;
+    // Made where it is needed, of a few numbers: a copy of all of it to a GPU would be waited for.
+    let at = Tensor::arange(0f32, n as f32, q.device())?;
+    let distance = at.reshape((n, 1))?.broadcast_sub(&at.reshape((1, n))?)?.abs()?;
+    let mask = distance.broadcast_mul(&Tensor::new(decay, q.device())?.reshape((heads, 1, 1))?)?.to_dtype(q.dtype())?;
     let scores = by_head(q)?.matmul(&by_head(k)?.transpose(2, 3)?.contiguous()?)?.broadcast_add(&mask)?;
     let powers = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
     let weights = powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)?;

@@ -82,6 +82,7 @@ impl RunConfig {
             at_least_one("train.early_stopping.patience", stopping.patience)?;
             not_negative("train.early_stopping.min_gain", stopping.min_gain)?;
         }
+        at_least_one("train.read_every", train.read_every)?;
         self.check_loss()?;
         self.check_optimizer()?;
         self.check_schedule()

@@ -50,6 +50,9 @@ pub struct TrainConfig {
     pub early_stopping: Option<EarlyStopping>,
     /// When the state is saved besides at the end of each epoch.
     pub checkpoint: SaveEvery,
+    /// Steps between two readings of loss, accuracy and gradient norm from a GPU, which waits for nothing in between. On the
+    /// processor each step is read.
+    pub read_every: usize,
     /// How several processes train together.
     pub distributed: DistributedConfig,
 }
@@ -157,6 +160,7 @@ impl Default for TrainConfig {
             keep: 1,
             early_stopping: None,
             checkpoint: SaveEvery::Minutes(Every { every: 10 }),
+            read_every: 20,
             distributed: DistributedConfig::default(),
         }
     }

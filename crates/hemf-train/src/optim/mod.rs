@@ -42,6 +42,21 @@ pub struct Optimizer {
     places: HashMap<TensorId, usize>,
 }
 
+/// What every gradient is multiplied by.
+#[derive(Clone, Debug)]
+pub enum GradientScale {
+    /// A number.
+    Known(f64),
+    /// A number that is still on the gradients' device: a scalar, f32.
+    There(Tensor),
+}
+
+impl From<f64> for GradientScale {
+    fn from(scale: f64) -> Self {
+        Self::Known(scale)
+    }
+}
+
 /// The gradient of each parameter of an optimizer, in its order; `None` where the loss does not reach it.
 pub type Gradients = Vec<Option<Tensor>>;
 
@@ -84,6 +99,11 @@ impl Optimizer {
         self.slots.iter().map(|slot| slot.parameter.var.elem_count()).sum()
     }
 
+    /// The name of the parameter at `place`.
+    pub(crate) fn name(&self, place: usize) -> &str {
+        &self.slots[place].parameter.name
+    }
+
     /// How many parameters it changes.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
@@ -119,12 +139,20 @@ impl Optimizer {
 
     /// One update at `schedule_factor` times the learning rate, with every gradient multiplied by `gradient_scale` (1
     /// for none).
-    pub fn step(&mut self, grads: Gradients, schedule_factor: f64, gradient_scale: f64) -> Result<()> {
+    pub fn step(
+        &mut self,
+        grads: Gradients,
+        schedule_factor: f64,
+        gradient_scale: impl Into<GradientScale>,
+    ) -> Result<()> {
+        let gradient_scale = gradient_scale.into();
         for (slot, grad) in self.slots.iter_mut().zip(grads) {
-            let Some(mut grad) = grad else { continue };
-            if gradient_scale != 1.0 {
-                grad = (grad * gradient_scale)?;
-            }
+            let Some(grad) = grad else { continue };
+            let grad = match &gradient_scale {
+                GradientScale::Known(1.0) => grad,
+                GradientScale::Known(scale) => (grad * *scale)?,
+                GradientScale::There(scale) => grad.broadcast_mul(scale)?,
+            };
             let Slot { parameter, memory } = slot;
             let lr = self.config.lr() * schedule_factor * parameter.rate;
             let decay = if parameter.decays() { self.config.weight_decay() } else { 0.0 };
@@ -173,18 +201,25 @@ impl Parameter {
     }
 }
 
+/// Of each gradient that there is, its place and the sum of its squares: (gradients), f64, on their device.
+pub(crate) fn sums_of_squares(grads: &Gradients) -> Result<(Vec<usize>, Tensor)> {
+    let mut sums = Vec::new();
+    let mut places = Vec::new();
+    for (place, grad) in grads.iter().enumerate() {
+        if let Some(grad) = grad {
+            places.push(place);
+            sums.push(composed::sum_of_squares(grad)?);
+        }
+    }
+    Ok((places, Tensor::stack(&sums, 0)?))
+}
+
 /// Euclidean norm of all gradients together, summed in f64 over fixed chunks; finite when every gradient is, since no
 /// square of an f32 is too large for an f64.
 pub(crate) fn gradient_norm(grads: &Gradients) -> Result<f64> {
-    let (mut total, mut elsewhere) = (0.0, Vec::new());
-    for grad in grads.iter().flatten() {
-        match hemf_kernels::native(grad) {
-            true => total += sum_of_squares(grad)?,
-            false => elsewhere.push(composed::sum_of_squares(grad)?),
-        }
+    if grads.iter().flatten().any(|grad| !hemf_kernels::native(grad)) {
+        return sums_of_squares(grads)?.1.sum_all()?.sqrt()?.to_scalar(); // one wait for all of them
     }
-    if !elsewhere.is_empty() {
-        total += Tensor::stack(&elsewhere, 0)?.sum_all()?.to_scalar::<f64>()?; // one wait for all of them
-    }
-    Ok(total.sqrt())
+    let sums = grads.iter().flatten().map(sum_of_squares);
+    Ok(sums.sum::<Result<f64>>()?.sqrt())
 }

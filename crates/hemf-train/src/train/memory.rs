@@ -2,12 +2,27 @@
 
 use super::{Trainer, plan::MemoryPlan};
 use crate::{
-    Error,
+    Asked, Error, RunConfig, explain_memory,
     process::{free_memory, peak_memory},
+    room::lower,
     words::in_words,
 };
 
+/// [`explain_memory`] of a training step by these settings.
+pub(super) fn no_room(error: Error, config: &RunConfig, plan: &MemoryPlan) -> Error {
+    let (batch, size, lower) = (config.train.batch, config.data.preprocessing.size, lower(config));
+    explain_memory(error, &Asked { batch, size, expected: Some(plan), lower: &lower })
+}
+
 impl Trainer {
+    /// The error of a run, with what to do where a GPU had no room. What was written before stays as it was.
+    pub(super) fn explained(&self, error: Error) -> Error {
+        match MemoryPlan::of(&self.card.config, self.learner.optimizer().values()) {
+            Ok(plan) => no_room(error, &self.card.config, &plan),
+            Err(_) => error,
+        }
+    }
+
     /// A sentence about the memory that training will take; with advice, when there is less than that.
     pub(super) fn expected_memory(&self) -> Result<String, Error> {
         let trained = self.learner.optimizer().values();

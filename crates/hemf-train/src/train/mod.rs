@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, rc::Rc};
 
 use hemf_data::{Loader, Manifest};
+use hemf_kernels::Uploads;
 use hemf_model::{Classifier, ParamStore};
 
 mod init;
@@ -14,6 +15,7 @@ mod save;
 mod select;
 mod spikes;
 mod steps;
+mod unread;
 mod validate;
 
 pub use plan::{MemoryPlan, Plan};
@@ -29,6 +31,7 @@ use crate::{
 use parts::Parts;
 use save::SaveClock;
 use spikes::Spikes;
+use unread::Unread;
 
 /// A training run: a network, its data, its optimizer and where it stands.
 ///
@@ -59,6 +62,10 @@ pub struct Trainer {
     /// The classes of all of them.
     truth: Vec<usize>,
     progress: Progress,
+    /// Steps that `progress` counts, and whose numbers nobody has seen.
+    unread: Unread,
+    /// Brings images to the device.
+    uploads: Uploads,
     /// Where training can be taken up again if it goes wrong.
     last_good: Option<PathBuf>,
     /// Whether the folder was made for this run just now, and holds nothing that anyone could miss.
@@ -153,6 +160,7 @@ impl Trainer {
     ) -> Result<Self, Error> {
         let Parts { store, learner, ema, frozen, training, validation, truth, world } = parts;
         let steps = learner.schedule().steps() / card.config.train.epochs;
+        let uploads = Uploads::new(store.device(), card.config.train.accumulate + 1);
         let trainer = Self {
             log: world.is_first().then(|| RunLog::open(&folder, &progress, steps)).transpose()?,
             card,
@@ -165,6 +173,8 @@ impl Trainer {
             validation,
             truth,
             progress,
+            unread: Unread::new(),
+            uploads,
             last_good: None,
             fresh: false,
             finite_at: None,

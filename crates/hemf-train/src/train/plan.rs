@@ -11,7 +11,7 @@ use candle_core::Tensor;
 use hemf_model::Mode;
 use serde::Serialize;
 
-use super::{Trainer, parts::Parts};
+use super::{Trainer, memory::no_room, parts::Parts};
 use crate::{
     Error, Every, Observer, OptimizerConfig, RunConfig, StepBatch, Targets, Validate, dataset,
     process::peak_memory,
@@ -73,7 +73,7 @@ impl MemoryPlan {
     ///
     /// # Errors
     /// Sizes that no network can be built from.
-    pub(super) fn of(config: &RunConfig, trained: usize) -> Result<Self, Error> {
+    pub(crate) fn of(config: &RunConfig, trained: usize) -> Result<Self, Error> {
         let size = config.data.preprocessing.size;
         let part = config.model.size_report(size, size)?;
         let (train, values) = (&config.train, part.parameters.used as u64);
@@ -149,17 +149,19 @@ impl Trainer {
         let size = config.data.preprocessing.size;
         let network = config.model.size_report(size, size)?;
         let steps_per_epoch = parts.training.steps().div_ceil(config.train.accumulate);
-        let Some(times) = parts.time_steps(config.train.accumulate, stop)? else { return Ok(None) };
+        let trained = parts.learner.optimizer().values();
+        let memory = MemoryPlan::of(&config, trained)?;
+        let times = parts.time_steps(config.train.accumulate, stop);
+        let Some(times) = times.map_err(|error| no_room(error, &config, &memory))? else { return Ok(None) };
         let seconds_per_step = times.iter().sum::<f64>() / times.len().max(1) as f64;
         let seconds_per_epoch = seconds_per_step * steps_per_epoch as f64;
         let seconds_per_validation = parts.time_validation()?;
         let validations = validations(config.train.validate, steps_per_epoch, config.train.epochs);
-        let trained = parts.learner.optimizer().values();
         Ok(Some(Plan {
             parameters: network.parameters.used,
             trained,
             multiply_adds: network.multiply_adds.all,
-            memory: MemoryPlan::of(&config, trained)?,
+            memory,
             training_images: parts.training.samples().len(),
             validation_images: parts.validation.samples().len(),
             steps_per_epoch,

@@ -9,7 +9,7 @@ use candle_core::{DType, Tensor};
 
 use super::Trainer;
 use crate::{
-    Card, Checkpoint, Error,
+    Card, Checkpoint, Error, Observer,
     checkpoint::{Best, Progress, folder},
     config::{Every, SaveEvery},
     optim::sum_of_squares,
@@ -37,15 +37,17 @@ impl SaveClock {
 
 impl Trainer {
     /// Saves the state within an epoch, when that is due.
-    pub(super) fn save_if_due(&mut self) -> Result<(), Error> {
+    pub(super) fn save_if_due(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         match self.saved.is_due(self.card.config.train.checkpoint, self.progress.step) {
-            true => self.save_last(),
+            true => self.save_last(observer),
             false => Ok(()),
         }
     }
 
-    /// Saves all that a resume needs, unless it is saved already.
-    pub(super) fn save_last(&mut self) -> Result<(), Error> {
+    /// Saves all that a resume needs, unless it is saved already; first reads the steps taken, so that nothing is saved that
+    /// they would have forbidden.
+    pub(super) fn save_last(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        self.catch_up(observer)?;
         if self.saved.what.as_ref() == Some(&self.progress) {
             return Ok(());
         }

@@ -28,12 +28,13 @@ impl Trainer {
     /// # Errors
     /// A loss that is not finite, an image that cannot be read, a disk that is full.
     pub fn run(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
-        let outcome = self.run_epochs(observer, stop).map_err(|error| self.world.or_lost(error));
+        let outcome = self.run_epochs(observer, stop);
+        let outcome = outcome.map_err(|error| self.explained(self.world.or_lost(error)));
         if let (Err(error), true) = (&outcome, self.world.is_first()) {
             if self.progress.step == 0 && self.fresh {
                 let _ = std::fs::remove_dir_all(self.folder.path()); // the error at hand matters more
             } else if matches!(error, Error::Data(_)) && error.kind() != ErrorKind::Unexpected {
-                self.save_last()?;
+                self.save_last(observer)?;
                 let note = format!("saved after step {}; mend the data and go on with --resume", self.progress.step);
                 observer.event(&Event::Note(&note));
             }
@@ -53,7 +54,7 @@ impl Trainer {
         }
         while self.progress.epoch < self.epochs() && !self.progress.stopped_early {
             if !self.train_epoch(observer, stop)? {
-                self.save_last()?;
+                self.save_last(observer)?;
                 return Ok(Outcome::Interrupted);
             }
         }
@@ -74,7 +75,7 @@ impl Trainer {
     /// Trains on what is left of the epoch; false when stopped on the way.
     fn train_epoch(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<bool, Error> {
         let mut batches = self.training.batches_from(self.progress.epoch, self.progress.batch);
-        let mut started = Instant::now();
+        self.unread.begin();
         loop {
             if self.world.any(stop.load(Ordering::Relaxed))? {
                 return Ok(false);
@@ -85,7 +86,7 @@ impl Trainer {
                 if !self.record(ends, observer, stop)? {
                     return Ok(false);
                 }
-                started = Instant::now();
+                self.unread.begin();
             }
             if ends || self.progress.stopped_early {
                 return Ok(true);
@@ -93,35 +94,29 @@ impl Trainer {
             let asked = Instant::now();
             let ready = self.next_step(&mut batches)?;
             let waited = asked.elapsed().as_secs_f64();
-            let mut record = self.step(&ready)?;
-            record.waited = waited;
-            record.seconds = started.elapsed().as_secs_f64();
-            started = Instant::now();
-            if let Some(log) = &mut self.log {
-                log.step(&record)?;
-            }
-            observer.event(&Event::Step(&record));
-            if let Some(note) = self.used_memory() {
-                observer.event(&Event::Note(&note));
-            }
-            if let Some(note) = self.spikes.see(record.step, record.loss) {
-                observer.event(&Event::Note(&note));
+            self.step(&ready, waited)?;
+            if self.reading_is_due() {
+                self.catch_up(observer)?;
             }
             if self.progress.batch < self.training.steps() {
-                self.save_if_due()?;
+                self.save_if_due(observer)?;
             }
         }
     }
 
-    /// The batches of the next step. All are read before any is trained on: an image that cannot be read leaves the
-    /// state between two steps.
-    fn next_step(&self, batches: &mut Batches) -> Result<Vec<Batch>, Error> {
+    /// The batches of the next step, on their way to the device while it is at work on the step before. All are read before
+    /// any is trained on: an image that cannot be read leaves the state between two steps.
+    fn next_step(&mut self, batches: &mut Batches) -> Result<Vec<Batch>, Error> {
         let batches = batches.take(self.card.config.train.accumulate);
-        Ok(batches.collect::<Result<_, _>>()?)
+        let mut batches: Vec<Batch> = batches.collect::<Result<_, _>>()?;
+        for batch in &mut batches {
+            batch.images = self.uploads.copy(&batch.images)?;
+        }
+        Ok(batches)
     }
 
-    /// One optimizer step on `batches`.
-    fn step(&mut self, batches: &[Batch]) -> Result<StepRecord, Error> {
+    /// One optimizer step on `batches`, which had to be waited for.
+    fn step(&mut self, batches: &[Batch], waited: f64) -> Result<(), Error> {
         let index = self.progress.step;
         let parts = batches.iter().enumerate().map(|(place, batch)| {
             let key = [index as u64, place as u64];
@@ -131,8 +126,8 @@ impl Trainer {
             let targets = Targets { labels: &batch.labels, shares: batch.soft_targets.as_ref() };
             StepBatch { images: &batch.images, targets, seed, first: batch.first }
         });
-        let step = self.learner.step_over(&parts.collect::<Vec<_>>(), index)?;
-        if let Some(what) = step.diverged {
+        let taken = self.learner.take(&parts.collect::<Vec<_>>(), index)?;
+        if let Some(what) = taken.known().and_then(|step| step.diverged.clone()) {
             let part = self.first_not_finite()?.map(|name| format!(": {name} is not finite"));
             return Err(self.diverged(what + &part.unwrap_or_default()));
         }
@@ -140,22 +135,23 @@ impl Trainer {
         let images = batches.iter().map(|batch| batch.of).sum();
         self.progress.step += 1;
         self.progress.batch += batches.len();
-        self.progress.tally.add(step.loss, step.hits, images);
         self.card.validation_accuracy = None; // of other weights
         if let Some(ema) = &self.ema {
             ema.update(&self.store, self.progress.step)?;
         }
-        Ok(StepRecord {
+        let record = StepRecord {
             step: self.progress.step,
             epoch: self.progress.epoch + 1,
-            loss: step.loss,
-            accuracy: step.hits as f64 / images as f64,
+            loss: 0.0,
+            accuracy: 0.0,
             lr: self.learner.rate(index),
-            gradient_norm: step.gradient_norm.unwrap_or_default(),
+            gradient_norm: 0.0,
             images,
             seconds: 0.0,
-            waited: 0.0,
-        })
+            waited,
+        };
+        self.unread.push(record, taken);
+        Ok(())
     }
 
     /// Where each rank has taken statistics of its own share, all go on with the mean of their running ones: they then

@@ -26,6 +26,7 @@ impl Trainer {
     /// Validates where that is due, logs and saves; at the epoch's end the next one begins. False when stopped on the
     /// way, and then nothing has changed.
     pub(super) fn record(&mut self, ends: bool, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<bool, Error> {
+        self.catch_up(observer)?;
         let validation = match self.validation_is_due(ends) {
             true => match self.validate(observer, stop)? {
                 None => return Ok(false),
@@ -50,7 +51,7 @@ impl Trainer {
             let steps = self.learner.schedule().steps() / self.card.config.train.epochs;
             draw_curves(log.epochs(), steps, &self.folder)?;
         }
-        self.save_last()?;
+        self.save_last(observer)?;
         observer.event(&Event::Epoch { record: &record, best });
         if self.progress.stopped_early {
             let waited = self.progress.waiting.map_or(0, |waiting| waiting.validations);
