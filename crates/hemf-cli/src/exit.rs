@@ -65,6 +65,10 @@ impl Failure {
         Self::new(message, Exit::Input)
     }
 
+    pub(crate) fn below_target(message: impl Into<String>) -> Self {
+        Self::new(message, Exit::BelowTarget)
+    }
+
     pub(crate) fn unexpected(message: impl Into<String>) -> Self {
         Self::new(message, Exit::Unexpected)
     }

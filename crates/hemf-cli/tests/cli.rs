@@ -138,8 +138,21 @@ fn prepare_train_resume_and_evaluate() {
 
     // A demand that is not met ends with 5, one that cannot be understood with 2.
     assert_eq!(place.hemf(&["eval", "runs/tiny", "--fail-under", "accuracy=0"]).code, Some(0));
-    assert_eq!(place.hemf(&["eval", "runs/tiny", "--fail-under", "accuracy=1.1"]).code, Some(5));
-    place.refuses(&["eval", "runs/tiny", "--fail-under", "acuracy=0.5"], 2, &["no score \"acuracy\""]);
+    // It says which of several is not met, and the report is there all the same.
+    let demands = ["accuracy=1.1", "macro.f1=0", "recall:streaks=1.2"].map(|demand| ["--fail-under", demand]).concat();
+    let said = place.hemf(&[&["eval", "runs/tiny", "--json"], &demands[..]].concat());
+    let report = json(&said);
+    let streaks = report["classes"].as_array().unwrap().iter().find(|class| class["class"] == "streaks").unwrap();
+    let [accuracy, recall] = [&report["accuracy"], &streaks["recall"]].map(|score| score.as_f64().unwrap());
+    let expected = format!("error: accuracy is {accuracy:.4}, below 1.1; recall:streaks is {recall:.4}, below 1.2");
+    assert_eq!((said.code, said.err.lines().last()), (Some(5), Some(&*expected)), "{}", said.err);
+    // A name that no report has is told before anything is measured.
+    let written = || fs::metadata(place.path("runs/tiny/report/report.json")).unwrap().modified().unwrap();
+    let before = written();
+    for wrong in ["acuracy=0.5", "recall:streak=0.5"] {
+        place.refuses(&["eval", "runs/tiny", "--fail-under", wrong], 2, &["no score", &wrong[..wrong.len() - 4]]);
+    }
+    assert_eq!(written(), before);
     place.refuses(&["eval", "runs/tiny", "--subgroups", "sex"], 3, &["no column \"sex\""]);
     place.refuses(&["eval", "runs/tiny", "--targets", "90"], 3, &["target of an operating point is 90"]);
 
@@ -191,6 +204,10 @@ fn predict_answers_for_every_file_that_can_be_read() {
         assert!(place.path(answer["heat_map"].as_str().unwrap()).is_file());
     }
     assert!(said.err.contains("calibrated (temperature") && said.err.contains("1 could not be read"), "{}", said.err);
+    std::fs::write(place.path("data/notes.txt"), "no image").unwrap();
+    let said = place.hemf(&["predict", "runs/tiny", "data", "--tta", "flips"]);
+    assert!(said.err.contains("1 file of the folders left out"), "{}", said.err);
+    assert!(said.err.contains("for one network and view, not for averages"), "{}", said.err);
     let none = place.hemf(&["predict", "runs/tiny", "broken.png"]);
     assert_eq!((none.code, &*none.out), (Some(3), ""), "{}", none.err);
     let both =
@@ -203,6 +220,41 @@ fn predict_answers_for_every_file_that_can_be_read() {
     let facts = std::fs::read_to_string(place.path("runs/tiny/report-flips-ensemble/evaluation.json")).unwrap();
     let facts: serde_json::Value = serde_json::from_str(&facts).unwrap();
     assert!(facts["temperature"].is_null() && facts["no_temperature"].as_str().unwrap().contains("averaged"));
+}
+
+#[test]
+fn a_preview_says_what_is_in_it_and_what_it_replaces() {
+    let place = Place::new();
+    let arguments = ["preview", "tiny.yaml", "--images", "3", "--epochs", "2"];
+    let said = place.hemf(&arguments);
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!((said.code, lines.len(), lines[0]), (Some(0), 5, "preview.png"), "{}", said.err);
+    assert!(lines[1].ends_with("epochs 1 to 2 will") && lines[2].starts_with("row 1: globular/"), "{}", said.out);
+    assert!(lines[2].ends_with(" (globular)") && !said.err.contains("replaced"), "{}", said.err);
+    assert!(place.hemf(&arguments).err.contains("note: preview.png is replaced"));
+}
+
+#[test]
+fn validation_images_that_may_have_been_trained_on_choose_nothing() {
+    let place = Place::new();
+    let prepare = ["prepare", "data", "--out", "list.csv", "--ratio", "0.5,0.25,0.25", "--seed", "1"];
+    assert_eq!(place.hemf(&prepare).code, Some(0));
+    assert_eq!(place.hemf(&["train", "tiny.yaml", "--data", "list.csv", "--epochs", "1"]).code, Some(0));
+    // Split anew: what is for validation now was for training.
+    let again = [&prepare[..7], &["2", "--force"]].concat();
+    assert_eq!(place.hemf(&again).code, Some(0));
+    place.refuses(&["eval", "runs/tiny"], 4, &["list.csv", "seals differ"]);
+    let said = place.hemf(&["eval", "runs/tiny", "--allow-changed", "--json"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(
+        said.err.contains("no thresholds and no temperature") && said.err.contains("may have learned"),
+        "{}",
+        said.err
+    );
+    let report = json(&said);
+    assert_eq!(report["operating_points"], serde_json::json!([]));
+    assert!(report["cautions"].to_string().contains("No threshold was chosen, and no temperature fitted"));
+    assert!(!place.path("runs/tiny/checkpoints/best/calibration.json").exists());
 }
 
 #[test]
@@ -272,11 +324,14 @@ fn exported_weights_hold_what_the_published_code_wants() {
 fn imported_weights_evaluate_as_the_run_that_they_came_from() {
     let place = Place::new();
     assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1"]).code, Some(0));
-    let manifest = "runs/tiny/manifest.csv";
-    // All but the cautions, which say by name that imported weights may have seen anything.
+    let (manifest, best) = ("runs/tiny/manifest.csv", place.path("runs/tiny/checkpoints/best"));
+    // All but the cautions, which say by name that imported weights may have seen anything, and what follows from the
+    // temperature: whether imported weights learned from these validation images cannot be told, so they get none.
     let numbers = |said: &Said| {
         let mut report = json(said);
-        assert!(report.as_object_mut().unwrap().remove("cautions").is_some());
+        for key in ["cautions", "trust", "operating_points", "selective"] {
+            assert!(report.as_object_mut().unwrap().remove(key).is_some(), "{key}");
+        }
         report
     };
     let report = numbers(&place.hemf(&["eval", "runs/tiny", "--json"]));
@@ -290,6 +345,10 @@ fn imported_weights_evaluate_as_the_run_that_they_came_from() {
         assert_eq!((said.code, said.out.trim()), (Some(0), &*folder), "{}", said.err);
         let said = place.hemf(&["eval", &folder, "--data", manifest, "--json"]);
         assert!(said.code == Some(0) && numbers(&said) == report, "{}", said.err);
+        for kept in ["calibration.json", "inputs.json"] {
+            assert!(!place.path(&folder).join(kept).exists() && best.join(kept).is_file(), "{kept}");
+        }
+        assert!(json(&said)["operating_points"].as_array().is_some_and(|points| !points.is_empty()));
         place.refuses(&["import", file, &folder, "--classes", &names], 3, &[&folder, "is there already"]);
     }
     place.refuses(&["import", "weights.pth", "new", "--classes", "a,b"], 3, &["2 names", "are for 4"]);

@@ -65,7 +65,7 @@ fn remains(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let bytes = fs::read(&path).unwrap();
             let name = path.strip_prefix(run).unwrap().to_path_buf();
             match name.to_str().unwrap() {
-                ".lock" => {}
+                ".lock" | "begun.json" => {}
                 "log.jsonl" => drop(found.insert(name, log_without_times(&bytes))),
                 "events.out.tfevents.0.hemf" => drop(found.insert(name, events_without_times(&bytes))),
                 _ => drop(found.insert(name, bytes)),

@@ -50,6 +50,7 @@ mod scan;
 mod settings;
 mod split;
 mod transform;
+mod words;
 
 pub use augment::{Affine, Augmentation, Change, ColourJitter, Erasing, Mix, RandAugment};
 pub use crop::CropBox;
@@ -68,3 +69,4 @@ pub use sampling::Sampling;
 pub use settings::Preprocessing;
 pub use split::{COVID19_CT, ISIC2018, Rule, Split};
 pub use transform::{Drawn, Geometry, Transform};
+pub use words::counted;

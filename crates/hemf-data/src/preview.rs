@@ -4,7 +4,7 @@ use std::path::Path;
 
 use candle_core::Tensor;
 
-use crate::{Augmentation, Batch, Error, Loader, Manifest, Preprocessing, Split, replace::replace};
+use crate::{Augmentation, Batch, Error, Loader, Manifest, Preprocessing, Sample, Split, replace::replace};
 
 /// How much is on a sheet.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,13 @@ pub struct Sheet {
 const GAP: usize = 4;
 
 impl Sheet {
+    /// The training images that are drawn, row by row.
+    pub fn samples(&self, manifest: &Manifest) -> Vec<Sample> {
+        let all = manifest.samples(Split::Train);
+        let count = self.images.min(all.len());
+        (0..count).map(|i| all[i * all.len() / count].clone()).collect()
+    }
+
     /// Draws the sheet of a manifest's training images as PNG: in the first column the central crop that
     /// evaluation takes, then each epoch's. The rows of a sheet are a batch of their own, so that mixed
     /// pictures show each other.
@@ -33,9 +40,8 @@ impl Sheet {
         preprocessing: &Preprocessing,
         augmentation: &Augmentation,
     ) -> Result<Vec<u8>, Error> {
-        let all = manifest.samples(Split::Train);
-        let count = self.images.min(all.len());
-        let samples: Vec<_> = (0..count).map(|i| all[i * all.len() / count].clone()).collect();
+        let samples = self.samples(manifest);
+        let count = samples.len();
         let rows: Vec<usize> = samples.iter().map(|sample| sample.row).collect();
         let before = Loader::eval(samples.clone(), preprocessing.clone(), count.max(1), 1)?;
         let after = Loader::train(samples, preprocessing.clone(), augmentation.clone(), count.max(1), self.seed, 1)?

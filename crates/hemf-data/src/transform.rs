@@ -35,6 +35,13 @@ pub enum Geometry {
     },
     /// Resize the shorter side, crop the middle.
     Central,
+    /// Resize the shorter side, crop a corner.
+    Corner {
+        /// The right side and not the left one.
+        right: bool,
+        /// The lower side and not the upper one.
+        below: bool,
+    },
 }
 
 /// All that happens to one sample before it meets others.
@@ -102,10 +109,19 @@ impl Transform {
             Geometry::Random { crop, flip } => {
                 (resample(picture, crop, (size, size), CropBox::whole(size, size)), flip)
             }
-            Geometry::Central => {
+            Geometry::Central | Geometry::Corner { .. } => {
                 let whole = CropBox::whole(picture.width(), picture.height());
-                let resized = settings.resized(picture.width(), picture.height());
-                (resample(picture, whole, resized, CropBox::center(size, resized.0, resized.1)), false)
+                let (width, height) = settings.resized(picture.width(), picture.height());
+                let window = match geometry {
+                    Geometry::Corner { right, below } => CropBox {
+                        top: if below { height - size } else { 0 },
+                        left: if right { width - size } else { 0 },
+                        height: size,
+                        width: size,
+                    },
+                    _ => CropBox::center(size, width, height),
+                };
+                (resample(picture, whole, (width, height), window), false)
             }
         };
         if flip && !changes.is_empty() {
@@ -179,16 +195,19 @@ mod tests {
     }
 
     #[test]
-    fn long_thin_pictures_keep_their_middle() {
-        for (width, height) in [(1, 500), (500, 1), (3, 2)] {
+    fn long_thin_pictures_keep_their_middle_and_corners() {
+        let corner = Geometry::Corner { right: true, below: true };
+        // The last ones are resized to millions of pixels' length, of which the crop alone is made.
+        for (width, height) in [(1, 500), (500, 1), (3, 2), (1, 60_000), (60_000, 1)] {
             let picture = Raster::new(width, height, 3, vec![128; width * height * 3]);
-            let mut out = vec![0f32; 3 * 8 * 8];
-            eval(Preprocessing { size: 8, resize: 9, ..Default::default() }).apply(
-                &picture,
-                Geometry::Central,
-                &mut out,
-            );
-            assert!(out.iter().all(|&v| (v - 0.003_921_6).abs() < 1e-6), "{width} x {height}");
+            for geometry in [Geometry::Central, corner] {
+                let mut out = vec![0f32; 3 * 128 * 128];
+                let transform = eval(Preprocessing { size: 128, resize: 144, ..Default::default() });
+                let begun = std::time::Instant::now();
+                transform.apply(&picture, geometry, &mut out);
+                assert!(out.iter().all(|&v| (v - 0.003_921_6).abs() < 1e-6), "{width} x {height}");
+                assert!(begun.elapsed().as_secs_f64() < 1.0, "{width} x {height}: {:?}", begun.elapsed());
+            }
         }
     }
 

@@ -11,10 +11,14 @@ pub(crate) type Csv = csv::Writer<Vec<u8>>;
 
 /// Writes a table as CSV, as [`write`] does.
 pub(crate) fn write_csv(path: &Path, fill: impl FnOnce(&mut Csv) -> Result<(), csv::Error>) -> Result<(), Error> {
+    write(path, &csv_of(path, fill)?)
+}
+
+/// The bytes of a table that is to be written to `path`.
+pub(crate) fn csv_of(path: &Path, fill: impl FnOnce(&mut Csv) -> Result<(), csv::Error>) -> Result<Vec<u8>, Error> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let filled = fill(&mut csv).and_then(|()| csv.into_inner().map_err(|error| error.into_error().into()));
-    let bytes = filled.map_err(|error| Error::Write { path: path.to_owned(), source: error.into() })?;
-    write(path, &bytes)
+    filled.map_err(|error| Error::Write { path: path.to_owned(), source: error.into() })
 }
 
 /// Writes a file, whole or not at all, and makes its folder.
@@ -27,7 +31,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         std::fs::create_dir_all(folder).map_err(at(folder))?;
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
+    // Two evaluations may write into one folder at once.
+    name.push(format!(".{}.partial", std::process::id()));
     let partial = path.with_file_name(name);
     let written = File::create(&partial).and_then(|mut file| {
         file.write_all(bytes)?;

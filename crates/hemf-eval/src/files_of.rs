@@ -6,14 +6,23 @@ use std::path::{Path, PathBuf};
 use hemf_data::has_image_extension;
 use hemf_train::Error;
 
+/// Files that were meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// In the order in which they are asked about.
+    pub files: Vec<PathBuf>,
+    /// How many files of folders are not among them, as their names do not end as an image's does.
+    pub left_out: usize,
+}
+
 /// The files that `named` means, in order: a file, all images of a folder and its subfolders, a pattern such as
 /// `scans/*.png`, or `-` for a list with one of these on each line of `list`. A name that means nothing stays as it is,
 /// so that it is told as a file that cannot be read.
 ///
 /// # Errors
 /// A folder or a list that cannot be read, or a malformed pattern.
-pub fn files_of(named: &[String], list: &mut dyn BufRead) -> Result<Vec<PathBuf>, Error> {
-    let mut files = Vec::new();
+pub fn files_of(named: &[String], list: &mut dyn BufRead) -> Result<Files, Error> {
+    let mut files = Files::default();
     for name in named {
         if name == "-" {
             for line in list.lines() {
@@ -29,40 +38,42 @@ pub fn files_of(named: &[String], list: &mut dyn BufRead) -> Result<Vec<PathBuf>
     Ok(files)
 }
 
-fn add(name: &str, files: &mut Vec<PathBuf>) -> Result<(), Error> {
+fn add(name: &str, found: &mut Files) -> Result<(), Error> {
     let path = Path::new(name);
     if path.is_dir() {
-        return folder(path, files);
+        return folder(path, found);
     }
     let pattern = name.contains(['*', '?', '[']) && !path.exists();
     if !pattern {
-        files.push(path.to_owned());
+        found.files.push(path.to_owned());
         return Ok(());
     }
-    let found = glob::glob(name)
+    let matches = glob::glob(name)
         .map_err(|error| Error::Checkpoint { path: path.to_owned(), what: format!("is no pattern: {error}") })?;
-    let before = files.len();
-    for found in found {
-        let found = found.map_err(|error| unreadable(error.path(), error.error()))?;
-        if found.is_dir() { folder(&found, files)? } else { files.push(found) }
+    let before = found.clone();
+    for path in matches {
+        let path = path.map_err(|error| unreadable(error.path(), error.error()))?;
+        if path.is_dir() { folder(&path, found)? } else { found.files.push(path) }
     }
-    if files.len() == before {
-        files.push(path.to_owned());
+    if *found == before {
+        found.files.push(path.to_owned());
     }
     Ok(())
 }
 
 /// All images below a folder, sorted by name, so that the order is the same everywhere.
-fn folder(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
+fn folder(path: &Path, found: &mut Files) -> Result<(), Error> {
     let entries = std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
     let mut entries: Vec<PathBuf> =
         entries.map_err(|source| unreadable(path, &source))?.into_iter().map(|entry| entry.path()).collect();
     entries.sort();
     for entry in entries {
         if entry.is_dir() {
-            folder(&entry, files)?;
+            folder(&entry, found)?;
         } else if has_image_extension(&entry) {
-            files.push(entry);
+            found.files.push(entry);
+        } else {
+            found.left_out += 1;
         }
     }
     Ok(())
@@ -85,9 +96,11 @@ mod tests {
             std::fs::write(at(name), "").unwrap();
         }
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
-        let named = |names: &[String], list: &str| files_of(names, &mut list.as_bytes()).unwrap();
+        let named = |names: &[String], list: &str| files_of(names, &mut list.as_bytes()).unwrap().files;
         let all = [at("1%0.png"), at("a.JPG"), at("b.png"), at("sub/c.jpeg"), at("sub/d.TIFF")];
         assert_eq!(named(&[text(dir.path().to_owned())], ""), all);
+        let left_out = files_of(&[text(dir.path().to_owned()), text(at("note.txt"))], &mut "".as_bytes()).unwrap();
+        assert_eq!((left_out.left_out, left_out.files.len()), (1, all.len() + 1), "named by itself it is read");
         assert_eq!(named(&[text(at("*.png"))], ""), [at("1%0.png"), at("b.png")]);
         let list = format!("{}\r\n\n{}\n", text(at("b.png")), text(at("sub")));
         assert_eq!(named(&["-".to_owned()], &list), [at("b.png"), at("sub/c.jpeg"), at("sub/d.TIFF")]);

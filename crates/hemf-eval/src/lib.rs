@@ -40,7 +40,7 @@ pub use evaluation::{
     Audit, ClassCount, Column, ErrorPictures, EvalSettings, Evaluation, Facts, FittedTemperature, NetworkFacts,
     Samples, measure,
 };
-pub use files_of::files_of;
+pub use files_of::{Files, files_of};
 pub use heat::{HeatMap, seen};
 /// What [`EvalSettings`] take.
 pub use hemf_metrics::decision::CostMatrix;
@@ -48,5 +48,5 @@ pub use inputs::{InputStatistics, Measures, Range};
 pub use network::{Network, StoredTemperature};
 pub use png::{png, write_png};
 pub use predictor::{Averaging, Predictor};
-pub use report::{ClassOperation, Costed, Coverage, Findings, Trust, plot_again, write_report};
+pub use report::{ClassOperation, Costed, Coverage, Findings, Trust, check_score, plot_again, write_report};
 pub use view::{View, Views};

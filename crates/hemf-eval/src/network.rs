@@ -35,6 +35,7 @@ pub struct StoredTemperature {
 pub struct Network {
     checkpoint: Checkpoint,
     card: Card,
+    digest: String,
     /// Has gradients, for what explains.
     model: Box<dyn Classifier>,
     /// The same weights packed, for answers.
@@ -53,7 +54,7 @@ impl Network {
     /// No checkpoint, or one that is not as it was written.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let checkpoint = Checkpoint::find(path)?;
-        let Model { card, tensors } = checkpoint.model()?;
+        let Model { card, tensors, digest } = checkpoint.model()?;
         let (config, size) = (&card.config.model, card.config.data.preprocessing.size);
         let weights = VarBuilder::from_tensors(tensors, DType::F32, device());
         let mut packed = config.build(weights.clone())?;
@@ -62,10 +63,11 @@ impl Network {
             model: config.build(weights)?,
             packed,
             parameters: config.size_report(size, size)?.parameters.used,
-            temperature: checkpoint.added(CALIBRATION)?,
-            inputs: checkpoint.added(INPUTS)?,
+            temperature: checkpoint.added(CALIBRATION, &digest)?,
+            inputs: checkpoint.added(INPUTS, &digest)?,
             spots: OnceLock::new(),
             card,
+            digest,
             checkpoint,
         })
     }
@@ -78,6 +80,11 @@ impl Network {
     /// What it is.
     pub fn card(&self) -> &Card {
         &self.card
+    }
+
+    /// The blake3 sum of the file of its weights, in hex.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// Class names, in the order of the logits.
@@ -110,7 +117,7 @@ impl Network {
     /// # Errors
     /// [`Error::Write`].
     pub fn keep_temperature(&mut self, temperature: StoredTemperature) -> Result<(), Error> {
-        self.checkpoint.add(CALIBRATION, &temperature)?;
+        self.checkpoint.add(CALIBRATION, &self.digest, &temperature)?;
         self.temperature = Some(temperature);
         Ok(())
     }
@@ -120,7 +127,7 @@ impl Network {
     /// # Errors
     /// [`Error::Write`].
     pub fn keep_inputs(&mut self, inputs: InputStatistics) -> Result<(), Error> {
-        self.checkpoint.add(INPUTS, &inputs)?;
+        self.checkpoint.add(INPUTS, &self.digest, &inputs)?;
         self.inputs = Some(inputs);
         Ok(())
     }

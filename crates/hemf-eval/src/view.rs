@@ -1,6 +1,6 @@
 //! How a picture is looked at: once, as in training's validation, or several times (test-time augmentation).
 
-use hemf_data::{Geometry, Preprocessing, Raster, Transform, resize};
+use hemf_data::{Geometry, Preprocessing, Raster, Transform};
 use serde::{Deserialize, Serialize};
 
 /// Which views of each picture are averaged.
@@ -23,22 +23,15 @@ pub enum Views {
 /// One look at a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
-    place: Place,
+    place: Geometry,
     left_right: bool,
     top_bottom: bool,
     magnification: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
-    Middle,
-    /// Shares, 0 or 1, of the room beside the crop that lie left of it and above it.
-    Corner(usize, usize),
-}
-
 impl View {
     /// The view of validation and training's reports.
-    pub const PLAIN: Self = Self { place: Place::Middle, left_right: false, top_bottom: false, magnification: 1.0 };
+    pub const PLAIN: Self = Self { place: Geometry::Central, left_right: false, top_bottom: false, magnification: 1.0 };
 
     /// Brings a picture to the network's form, (C, size, size), written to `out`.
     ///
@@ -46,14 +39,9 @@ impl View {
     /// When `out` has another length.
     pub fn apply(&self, picture: &Raster, settings: &Preprocessing, out: &mut [f32]) {
         let size = settings.size;
-        let central = |picture: &Raster, resize: usize, out: &mut [f32]| {
-            let preprocessing = Preprocessing { resize, ..settings.clone() };
-            Transform::Eval { preprocessing }.apply(picture, Geometry::Central, out);
-        };
-        match self.place {
-            Place::Middle => central(picture, (settings.resize as f64 * self.magnification).round() as usize, out),
-            Place::Corner(right, below) => central(&corner(picture, settings, right, below), size, out),
-        }
+        let resize = (settings.resize as f64 * self.magnification).round() as usize;
+        let preprocessing = Preprocessing { resize, ..settings.clone() };
+        Transform::Eval { preprocessing }.apply(picture, self.place, out);
         if self.left_right {
             out.chunks_exact_mut(size).for_each(<[f32]>::reverse);
         }
@@ -66,24 +54,13 @@ impl View {
     }
 }
 
-/// The square of the input's size in a corner of the picture whose shorter side was resized as for validation.
-fn corner(picture: &Raster, settings: &Preprocessing, right: usize, below: usize) -> Raster {
-    let (width, height, short) = (picture.width(), picture.height(), settings.resize);
-    let long = |long: usize, of: usize| short * long / of;
-    let (width, height) = if width <= height { (short, long(height, width)) } else { (long(width, height), short) };
-    let resized = resize(picture, width, height);
-    let (size, channels) = (settings.size, resized.channels());
-    let (left, top) = (right * (width - size), below * (height - size));
-    let rows = (top..top + size).flat_map(|y| resized.row(y)[left * channels..(left + size) * channels].to_vec());
-    Raster::new(size, size, channels, rows.collect())
-}
-
 impl Views {
     /// The views, the plain one first.
     pub fn list(self) -> Vec<View> {
         let plain = View::PLAIN;
         let mirrored = |view: View| View { left_right: true, ..view };
-        let corners = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(x, y)| View { place: Place::Corner(x, y), ..plain });
+        let corners = [(false, false), (true, false), (false, true), (true, true)];
+        let corners = corners.map(|(right, below)| View { place: Geometry::Corner { right, below }, ..plain });
         let five = || std::iter::once(plain).chain(corners);
         match self {
             Self::One => vec![plain],
@@ -162,9 +139,9 @@ mod tests {
     #[test]
     fn a_corner_crop_is_cut_and_not_resized_again() {
         // 40 x 30 at 20 pixels for the shorter side is 26 x 20; the lower right crop ends with its last pixel.
-        let resized = resize(&picture(), 26, 20);
+        let resized = hemf_data::resize(&picture(), 26, 20);
         let last = f32::from(resized.pixels()[(26 * 20 - 1) * 3]);
-        let seen = seen(View { place: Place::Corner(1, 1), ..View::PLAIN });
+        let seen = seen(View { place: Geometry::Corner { right: true, below: true }, ..View::PLAIN });
         assert!((seen[16 * 16 - 1] - (last / 255.0 - 0.5) / 0.5).abs() < 1e-6);
     }
 }

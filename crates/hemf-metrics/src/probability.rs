@@ -20,6 +20,14 @@ pub enum Bins {
     EqualMass(usize),
 }
 
+impl Bins {
+    /// The bin, of so many of equal width, that holds a confidence.
+    pub(crate) fn of_equal_width(confidence: f64, bins: usize) -> usize {
+        let count = bins as f64;
+        ((confidence * count).ceil() - 1.0).clamp(0.0, count - 1.0) as usize
+    }
+}
+
 /// How well confidence matches accuracy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Calibration {
@@ -108,11 +116,9 @@ impl Predictions {
         });
         Calibration::new(match bins {
             Bins::EqualWidth(bins) => {
-                let count = bins.max(1) as f64;
                 let mut members = vec![Vec::new(); bins.max(1)];
                 for (confidence, correct) in samples {
-                    let bin = ((confidence * count).ceil() - 1.0).clamp(0.0, count - 1.0);
-                    members[bin as usize].push((confidence, correct));
+                    members[Bins::of_equal_width(confidence, bins.max(1))].push((confidence, correct));
                 }
                 members
             }

@@ -31,6 +31,10 @@ pub enum Undefined {
     /// A mean over classes none of which has the score.
     #[error("it is undefined for every class")]
     NoClass,
+    /// Mean over classes, in a resample of whole groups that holds no sample of one of them: it would be the mean of other
+    /// classes.
+    #[error("a class has no sample in the resample")]
+    ClassNotDrawn,
     /// Spread of the scores of a class of fewer than two samples.
     #[error("fewer than two samples belong to the class")]
     TooFewPositives,

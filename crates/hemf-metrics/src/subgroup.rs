@@ -139,15 +139,18 @@ impl Subgroup {
         let estimates = bootstrap.estimates(&resampling, scores);
         let wilson = Estimate::proportion(matrix.correct(), matrix.total(), bootstrap.level, Undefined::NoSamples);
         let support: Vec<u64> = (0..matrix.classes()).map(|class| matrix.support(class)).collect();
-        Ok(Self {
-            value: value.to_owned(),
-            samples: matrix.total(),
-            accuracy: if groups.is_some() { estimates[0] } else { wilson },
-            balanced_accuracy: estimates[1],
-            macro_auc: estimates[2],
-            notices: notices(predictions.classes(), &support, groups.map(|_| resampling.units() as u64)),
-            support,
-        })
+        let accuracy = if groups.is_some() { estimates[0] } else { wilson };
+        let (balanced_accuracy, macro_auc) = (estimates[1], estimates[2]);
+        let mut notices = notices(predictions.classes(), &support, groups.map(|_| resampling.units() as u64));
+        for (name, estimate) in
+            [("accuracy", accuracy), ("balanced accuracy", balanced_accuracy), ("macro AUC", macro_auc)]
+        {
+            if let (Score::Defined(_), Err(reason)) = (estimate.value, estimate.interval) {
+                notices.push(format!("no interval of the {name}: {reason}"));
+            }
+        }
+        let (value, samples) = (value.to_owned(), matrix.total());
+        Ok(Self { value, samples, support, accuracy, balanced_accuracy, macro_auc, notices })
     }
 }
 
@@ -220,8 +223,22 @@ mod tests {
         let subgroups = Subgroups::new(&predictions, "site", &sites, Some(&patients), &bootstrap).unwrap();
         let x = &subgroups.groups[0];
         assert_eq!(x.accuracy.method, crate::uncertainty::Method::BootstrapPercentile);
-        assert_eq!(x.notices, ["only 10 groups of samples: too few to say anything about this subgroup"]);
+        assert_eq!(x.notices[0], "only 10 groups of samples: too few to say anything about this subgroup");
         assert!(Subgroups::new(&predictions, "site", &sites, Some(&patients[1..]), &bootstrap).is_err());
+    }
+
+    #[test]
+    fn a_perfect_score_says_why_it_has_no_interval() {
+        let truth: Vec<usize> = (0..80).map(|i| i % 2).collect();
+        let scores = truth.iter().flat_map(|&truth| if truth == 0 { [0.9, 0.1] } else { [0.2, 0.8] }).collect();
+        let ids = (0..80).map(|i| i.to_string()).collect();
+        let perfect = Predictions::new(vec!["a".into(), "b".into()], ids, truth, scores).unwrap();
+        let bootstrap = Bootstrap { resamples: 50, ..Bootstrap::default() };
+        let group = Subgroups::new(&perfect, "site", &["x"; 80], None, &bootstrap).unwrap().groups.remove(0);
+        assert!(group.accuracy.interval.is_ok(), "Wilson's has a width");
+        let reason = Undefined::NoSpread;
+        let expected = ["balanced accuracy", "macro AUC"].map(|name| format!("no interval of the {name}: {reason}"));
+        assert_eq!(group.notices, expected);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The files of a report.
 
 use hemf_metrics::plot::{self, Cells};
-use hemf_metrics::uncertainty::{Bootstrap, Level, Resampling};
+use hemf_metrics::uncertainty::{Bootstrap, Reliability, Resampling};
 use hemf_metrics::{
     ClassScores, ConfusionMatrix, Intervals, Predictions, ReportOptions, RocCurves, ScoreHistograms, write_report,
     write_report_with,
@@ -115,10 +115,11 @@ fn any_number_of_classes_can_be_drawn() {
         let resampling = Resampling::within_classes(predictions.truth()).unwrap();
         let bootstrap = Bootstrap { resamples: 20, ..Bootstrap::default() };
         let intervals = Intervals::new(&predictions, &resampling, &bootstrap).unwrap();
+        let reliability = Reliability::new(&predictions, &resampling, &bootstrap).unwrap();
         let scores = ClassScores::new(&predictions.confusion_matrix(), predictions.classes(), &intervals);
         for picture in [
             plot::precision_recall_curves(&curves),
-            plot::reliability_diagram(&predictions.calibration(), Level::default()),
+            plot::reliability_diagram(&reliability),
             plot::score_histograms(&histograms),
             plot::class_bars(&scores),
         ] {

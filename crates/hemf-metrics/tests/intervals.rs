@@ -94,3 +94,30 @@ proptest! {
         }
     }
 }
+
+/// Four classes, of which one has its images from two patients: e^-2 of the resamples, about one in seven, lack it.
+#[test]
+fn a_class_that_a_resample_lacks_does_not_move_means_over_classes() {
+    let groups: Vec<usize> = (0..40).map(|i| i / 2).collect();
+    let truth: Vec<usize> = groups.iter().map(|&group| if group < 2 { 3 } else { group % 3 }).collect();
+    // Every image is right, and equally sure: means over classes are 1 in every resample, whatever is drawn.
+    let scores = truth.iter().flat_map(|&truth| (0..4).map(move |class| if class == truth { 0.7 } else { 0.1 }));
+    let names = ["a", "b", "c", "rare"].map(String::from).to_vec();
+    let ids = (0..40).map(|i| i.to_string()).collect();
+    let predictions = Predictions::new(names, ids, truth.clone(), scores.collect()).unwrap();
+    let groups = groups.iter().map(|group| format!("patient {group}")).collect();
+    let report = Report::with_options(&predictions, &ReportOptions { groups: Some(groups), ..options() }).unwrap();
+    let intervals = report.intervals.unwrap();
+    for score in ["macro.precision", "macro.recall", "macro.f1", "macro.jaccard", "macro.auc", "balanced_accuracy"] {
+        let entry = intervals.scores.iter().find(|entry| entry.score == score && entry.class.is_none()).unwrap();
+        assert_eq!(entry.estimate.value.value(), Some(1.0), "{score}");
+        assert_eq!(entry.estimate.interval, Err(Undefined::NoSpread), "{score}: {:?}", entry.estimate);
+        assert!((20..70).contains(&entry.undefined_resamples), "{score}: {}", entry.undefined_resamples);
+    }
+    // Of one patient, more than a third of the resamples lack the class, and with two such classes most of them do.
+    let groups = (0..40).map(|i| if truth[i] >= 2 { format!("only {}", truth[i]) } else { format!("patient {i}") });
+    let options = ReportOptions { groups: Some(groups.collect()), ..options() };
+    let intervals = Report::with_options(&predictions, &options).unwrap().intervals.unwrap();
+    assert_eq!(intervals.get("macro.f1", None).unwrap().interval, Err(Undefined::SeldomDefined));
+    assert_eq!(intervals.get("accuracy", None).unwrap().interval, Err(Undefined::NoSpread));
+}

@@ -112,7 +112,7 @@ pub(crate) fn evaluate_until(
     observer: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Option<Predictions>, Error> {
-    let Model { card, tensors } = checkpoint.model()?;
+    let Model { card, tensors, .. } = checkpoint.model()?;
     let EvalSet { manifest, samples, .. } = EvalSet::open(checkpoint, &card, data, split, allow_changed, observer)?;
     let ids = samples.iter().map(|sample| manifest.rows()[sample.row].path.clone()).collect();
     let truth: Vec<usize> = samples.iter().map(|sample| sample.class).collect();

@@ -41,7 +41,7 @@ impl Format {
 /// untouched.
 pub fn export(checkpoint: &Checkpoint, out: &Path) -> Result<(), Error> {
     let format = Format::of(out)?;
-    let Model { card, tensors } = checkpoint.model()?;
+    let Model { card, tensors, .. } = checkpoint.model()?;
     let model = card.config.model.clone().with_classes(card.classes.len());
     let store = ParamStore::new(0, &Device::Cpu);
     model.build(store.builder())?;

@@ -78,7 +78,7 @@ pub use process::{memory_of, peak_memory};
 pub use quickstart::quickstart;
 pub use reproduce::{Compared, Network, Order, Reproduction, Row, Target, published_figures, reproduce};
 pub use room::{Asked, explain_memory};
-pub use run::{EpochRecord, LogReader, Logged, RunFolder, RunSummary, Standing, StepRecord, differing_settings};
+pub use run::{Begun, EpochRecord, LogReader, Logged, RunFolder, RunSummary, Standing, StepRecord, differing_settings};
 pub use schedule::{ConstantConfig, CosineConfig, OneCycleConfig, Schedule, ScheduleConfig, StepConfig};
 pub use score::{Metric, Validation};
 pub use series::{AcrossFolds, CrossValidation, FoldScores, SeedRun, Seeds, cross_validate, train_seeds};
@@ -88,7 +88,7 @@ pub use world::World;
 
 // What the commands pass on or show, so that they need no other crate of the project.
 pub use hemf_data::audit::{Audit, Severity};
-pub use hemf_data::{Manifest, Placing, Prepare, Prepared, Reading, Rule, Split, Unreadable};
+pub use hemf_data::{Manifest, Placing, Prepare, Prepared, Reading, Rule, Split, Unreadable, counted};
 pub use hemf_metrics::{Predictions, Report, write_report};
 
 /// This program's name and version, as stored in checkpoints.

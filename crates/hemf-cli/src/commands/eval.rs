@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hemf_eval::{CostMatrix, EvalSettings, Findings, Predictor, measure, write_report};
+use hemf_eval::{CostMatrix, EvalSettings, Findings, Predictor, check_score, measure, write_report};
 use hemf_train::{Checkpoint, RunFolder, Split};
 
 use super::print;
@@ -89,6 +89,8 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     eprintln!("evaluating {} on {split} images", checkpoint.path().display());
     let Eval { subgroups, targets, resamples, seed, level, errors, .. } = args;
     let mut predictor = Predictor::load(&args.asked.runs(path), args.asked.views(), args.asked.averaging())?;
+    let known = args.fail_under.iter().try_for_each(|(name, _)| check_score(name, predictor.classes()));
+    known.map_err(|what| Failure::usage(format!("--fail-under: {what}")))?;
     let costs = args.costs.map(|file| CostMatrix::read_csv(&file, predictor.classes())).transpose()?;
     let settings = EvalSettings { resamples, seed, level, targets, subgroups, errors, costs };
     let mut progress = Progress::new();
@@ -99,26 +101,23 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     let folder = args.out.unwrap_or_else(|| report_folder(&checkpoint, split, data, &args.asked));
     evaluation.write(&folder)?;
     let findings = write_report(&folder, &evaluation)?;
-    let exit = verdict(&findings, &args.fail_under)?;
     print(&match args.json {
         true => findings.to_json(),
         false => findings.to_text(),
     })?;
     eprintln!("report: {}", folder.join("index.html").display());
-    Ok(exit)
+    verdict(&findings, &args.fail_under)
 }
 
-/// Whether every score that was demanded is reached.
+/// Whether every score that was demanded is reached; else all that are not, with their values.
 fn verdict(findings: &Findings, demands: &[(String, f64)]) -> Result<Exit, Failure> {
-    let mut exit = Exit::Ok;
-    for (name, least) in demands {
-        let score = findings.score(name).map_err(Failure::usage)?;
-        if score < *least {
-            eprintln!("failed: {name} is {score:.4}, below {least}");
-            exit = Exit::BelowTarget;
-        }
-    }
-    Ok(exit)
+    let missed = demands.iter().filter_map(|(name, least)| match findings.score(name) {
+        Ok(score) if score >= *least => None,
+        Ok(score) => Some(format!("{name} is {score:.4}, below {least}")),
+        Err(reason) => Some(format!("{name} is to be at least {least} and is undefined ({reason})")),
+    });
+    let missed: Vec<String> = missed.collect();
+    if missed.is_empty() { Ok(Exit::Ok) } else { Err(Failure::below_target(missed.join("; "))) }
 }
 
 /// `SCORE=NUMBER`

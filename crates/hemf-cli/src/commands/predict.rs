@@ -3,7 +3,8 @@
 use std::{io::stdin, path::PathBuf, time::Instant};
 
 use clap::{Args, ValueEnum};
-use hemf_eval::{Answer, HeatKind, Predictor, Question, ask, files_of};
+use hemf_eval::{Answer, Files, HeatKind, Predictor, Question, ask, files_of};
+use hemf_train::counted;
 
 use super::print;
 use crate::{
@@ -62,15 +63,28 @@ enum Format {
 pub(super) fn run(args: Predict) -> Result<Exit, Failure> {
     let format = if args.json { Format::Jsonl } else { args.format };
     let predictor = Predictor::load(&args.asked.runs(args.run), args.asked.views(), args.asked.averaging())?;
-    let files = files_of(&args.images, &mut stdin().lock())?;
+    let Files { files, left_out } = files_of(&args.images, &mut stdin().lock())?;
     if files.is_empty() {
         return Err(Failure::input(
             "no images: the folder or list holds no file named like a JPEG, PNG, TIFF, BMP, WebP or DICOM image",
         ));
     }
+    if left_out > 0 {
+        let others = counted(left_out, "file");
+        eprintln!(
+            "note: {others} of the folders left out, not named like an image; name a file by itself to have it read"
+        );
+    }
     match predictor.temperature() {
         Some(temperature) => eprintln!("note: probabilities are calibrated (temperature {:.3})", temperature.get()),
-        None => eprintln!("note: probabilities are not calibrated: no evaluation has fitted a temperature for these"),
+        None if !predictor.is_plain() => {
+            eprintln!(
+                "note: probabilities are not calibrated: a temperature is for one network and view, not for averages"
+            );
+        }
+        None => {
+            eprintln!("note: probabilities are not calibrated: no evaluation has fitted a temperature for this network")
+        }
     }
     if predictor.first().inputs().is_none() {
         eprintln!("note: unlike images cannot be told: no evaluation has looked at the training images");
@@ -104,10 +118,9 @@ pub(super) fn run(args: Predict) -> Result<Exit, Failure> {
     })?;
     written?;
     let seconds = start.elapsed().as_secs_f64();
-    let plural = if files.len() == 1 { "" } else { "s" };
     eprintln!(
-        "{} image{plural} in {seconds:.1} s, {:.1} a second; {unlike} unlike the training images, {unread} could not be read",
-        files.len(),
+        "{} in {seconds:.1} s, {:.1} a second; {unlike} unlike the training images, {unread} could not be read",
+        counted(files.len(), "image"),
         files.len() as f64 / seconds
     );
     Ok(if unread > 0 { Exit::Input } else { Exit::Ok })

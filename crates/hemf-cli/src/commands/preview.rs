@@ -43,7 +43,12 @@ pub(super) fn run(args: Preview) -> Result<Exit, Failure> {
         layers.push(Layer::path("--data", "data.path", path));
     }
     let config = RunConfig::load(&args.config, &layers)?;
-    preview(&config, args.images.into(), args.epochs.into(), &args.out, &mut Progress::new())?;
-    print(&format!("{}\n", args.out.display()))?;
+    if args.out.exists() {
+        eprintln!("note: {} is replaced", args.out.display());
+    }
+    let rows = preview(&config, args.images.into(), args.epochs.into(), &args.out, &mut Progress::new())?;
+    let columns = format!("columns: as evaluation sees it, then as epochs 1 to {} will", args.epochs);
+    let rows = rows.iter().enumerate().map(|(i, row)| format!("row {}: {row}\n", i + 1)).collect::<String>();
+    print(&format!("{}\n{columns}\n{rows}", args.out.display()))?;
     Ok(Exit::Ok)
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::facts::{Facts, Seen};
 use super::{Concerned, Finding, Severity};
+use crate::counted;
 
 /// Two pictures that look nearly alike.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -104,26 +105,27 @@ fn findings(pairs: &[Pair], cut: bool) -> Vec<Finding> {
     let mut add = |severity, kind, images: Vec<Concerned>, message: &str| {
         if !images.is_empty() {
             let least = if cut { "at least " } else { "" };
-            findings.push(Finding::new(severity, kind, format!("{least}{} pairs {message}", images.len()), images));
+            let message = format!("{least}{}, {message}", counted(images.len(), "pair"));
+            findings.push(Finding::new(severity, kind, message, images));
         }
     };
     add(
         Severity::Warning,
         "near-duplicates-across-splits",
         list(&|pair| pair.crosses_splits),
-        "look nearly alike and are in different splits: test figures may tell memory, not skill",
+        "nearly alike and in different splits: test figures may tell memory, not skill",
     );
     add(
         Severity::Warning,
         "near-duplicates-of-other-class",
         list(&|pair| pair.other_class),
-        "look nearly alike and have different classes: one label may be wrong",
+        "nearly alike and of different classes: one label may be wrong",
     );
     add(
         Severity::Note,
         "near-duplicates",
         list(&|pair| !pair.crosses_splits && !pair.other_class),
-        "look nearly alike, in the same split and class",
+        "nearly alike, in the same split and class",
     );
     findings
 }

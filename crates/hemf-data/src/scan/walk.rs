@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, has_image_extension};
+use crate::{Error, counted, has_image_extension};
 
 /// A walk over folders that enters each of them once.
 pub(super) struct Walk {
@@ -175,11 +175,12 @@ impl Walk {
             });
             let kinds: Vec<String> = kinds.collect();
             let kinds = kinds.join(", ");
-            notices.push(format!("{count} other files in {} are left out: {kinds}", root.display()));
+            let others = counted(count, "other file");
+            notices.push(format!("left out in {}: {others} ({kinds})", root.display()));
         }
         if self.repeated > 0 {
-            let (n, root) = (self.repeated, root.display());
-            notices.push(format!("{n} links are passed over: they lead back into {root}, or to what was read already"));
+            let (links, root) = (counted(self.repeated, "link"), root.display());
+            notices.push(format!("passed over: {links} back into {root}, or to what was read already"));
         }
         notices
     }

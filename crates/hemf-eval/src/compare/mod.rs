@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use hemf_metrics::uncertainty::{Bootstrap, Comparison, Difference, Estimate, Level, Resampling, differences, holm};
 use hemf_metrics::{Predictions, Report, ReportOptions, Score};
+use hemf_model::ModelConfig;
 use hemf_train::{Error, RunFolder, published_figures};
 use serde::Serialize;
 
-use crate::Evaluation;
+use crate::{Evaluation, NetworkFacts};
 
 /// How runs are compared.
 #[derive(Clone, Debug)]
@@ -123,6 +124,9 @@ pub fn compare(paths: &[PathBuf], settings: &CompareSettings) -> Result<Compared
     }
     correct_for_pairs(&mut pairs);
     for (name, evaluation) in names.iter().zip(&evaluations) {
+        if settings.against_published {
+            notes.extend(evaluation.facts.networks.first().and_then(|network| unlike_published(name, network)));
+        }
         notes.extend(evaluation.facts.audit.leak().map(|leak| format!("{name}: {leak}")));
     }
     let groups = options.groups.is_some().then(|| resampling.units());
@@ -147,6 +151,24 @@ fn names(paths: &[PathBuf]) -> Vec<String> {
     let alike = |path: &PathBuf| paths.iter().filter(|other| last(other) == last(path)).count() > 1;
     let whole = |path: &PathBuf| path.display().to_string();
     paths.iter().map(|path| last(path).filter(|_| !alike(path)).unwrap_or_else(|| whole(path))).collect()
+}
+
+/// In what a network is another than the one of the paper: its sizes decide most of what it can reach.
+fn unlike_published(name: &str, network: &NetworkFacts) -> Option<String> {
+    let model = network.model()?;
+    let kind = model.kind();
+    if model.preset_name() == Some(kind) {
+        return None;
+    }
+    let published = ModelConfig::preset(kind)?.with_classes(model.classes()?);
+    let parameters = published.size_report(224, 224).ok()?.parameters.used;
+    let millions = |parameters: usize| format!("{:.2} million parameters", parameters as f64 / 1e6);
+    Some(format!(
+        "{name} is {} ({}); the published figures are of {kind} ({}), and another network is not held to them",
+        network.network(),
+        millions(network.parameters),
+        millions(parameters)
+    ))
 }
 
 type Figures = (&'static str, &'static [(&'static str, f64)]);
@@ -223,5 +245,34 @@ fn correct_for_pairs(pairs: &mut [Pair]) {
     let tested = pairs.iter_mut().filter(|pair| pair.tests.p_value.value().is_some());
     for (pair, adjusted) in tested.zip(holm(&p_values)) {
         pair.holm_p_value = Score::Defined(adjusted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::example::evaluation;
+
+    #[test]
+    fn a_small_network_beside_the_published_figures_is_called_small() {
+        let (dir, published) = (tempfile::tempdir().unwrap(), |against_published| CompareSettings {
+            resamples: 50,
+            seed: 0,
+            level: 0.95,
+            common: false,
+            against_published,
+        });
+        let mut nano = evaluation();
+        nano.write(dir.path()).unwrap();
+        let paths = [dir.path().to_path_buf()];
+        let text = compare(&paths, &published(true)).unwrap().to_text();
+        let note = "is hemf-nano (1.00 million parameters); the published figures are of hemf (66.6";
+        assert!(text.contains(note) && text.contains("published: HEMF, COVID19-CT"), "{text}");
+        // The network of the paper needs no such note.
+        let full = serde_json::to_value(ModelConfig::preset("hemf").unwrap().with_classes(2)).unwrap();
+        nano.facts.networks[0].config["model"] = full;
+        nano.write(dir.path()).unwrap();
+        let compared = compare(&paths, &published(true)).unwrap();
+        assert!(compared.notes.is_empty() && compared.to_text().starts_with("40 images; brackets"), "{compared:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use hemf_data::counted;
 use hemf_metrics::Score;
 
 use super::{ComparedRuns, Pair};
@@ -9,8 +10,9 @@ use super::{ComparedRuns, Pair};
 impl ComparedRuns {
     /// Tables of scores, then every two runs.
     pub fn to_text(&self) -> String {
-        let groups = self.groups.map(|groups| format!(" in {groups} groups")).unwrap_or_default();
-        let mut text = format!("{} images{groups}; brackets: {} % intervals\n", self.images, self.level.get() * 100.0);
+        let groups = self.groups.map(|groups| format!(" in {}", counted(groups, "group"))).unwrap_or_default();
+        let images = counted(self.images, "image");
+        let mut text = format!("{images}{groups}; brackets: {} % intervals\n", self.level.get() * 100.0);
         // Writing to a String cannot fail.
         for run in &self.runs {
             let beside = run.published.map(|row| format!("; published: {row}")).unwrap_or_default();
@@ -69,8 +71,8 @@ impl Pair {
         }
         let _ = writeln!(
             text,
-            "  changed: {} images right to wrong, {} wrong to right",
-            self.right_to_wrong.len(),
+            "  changed: {} right to wrong, {} wrong to right",
+            counted(self.right_to_wrong.len(), "image"),
             self.wrong_to_right.len()
         );
         text

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hemf_data::{Manifest, Split};
+use hemf_data::counted;
+use hemf_data::{Manifest, Row, Split};
 use serde::{Deserialize, Serialize};
 
 /// Counts of the data set and of what must not be.
@@ -20,6 +21,8 @@ pub struct Audit {
     pub groups_trained_and_measured: usize,
     /// The same of contents.
     pub duplicates_trained_and_measured: usize,
+    /// The measured images of these groups and contents, by their names, in the order in which they are listed.
+    pub trained_and_measured: Vec<String>,
     /// Files of equal content with different classes.
     pub conflicting_labels: usize,
     /// The first names of what is counted above, at most ten of each.
@@ -54,7 +57,7 @@ impl Audit {
             test: counts[2][i],
         };
         let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        let mut contents: BTreeMap<&str, Vec<&hemf_data::Row>> = BTreeMap::new();
+        let mut contents: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
         for row in manifest.rows() {
             if let Some(group) = &row.group {
                 groups.entry(group).or_default().insert(row.split.name());
@@ -62,34 +65,44 @@ impl Audit {
             contents.entry(&row.blake3).or_default().push(row);
         }
         let across: Vec<(&&str, &BTreeSet<&str>)> = groups.iter().filter(|(_, splits)| splits.len() > 1).collect();
-        let differ = |key: fn(&hemf_data::Row) -> &str| {
-            let several = |rows: &&Vec<&hemf_data::Row>| rows.iter().any(|row| key(row) != key(rows[0]));
+        let differ = |key: fn(&Row) -> &str| {
+            let several = |rows: &&Vec<&Row>| rows.iter().any(|row| key(row) != key(rows[0]));
             contents.values().filter(several).collect::<Vec<_>>()
         };
         let (duplicates, conflicts) = (differ(|row| row.split.name()), differ(|row| &row.class));
-        let measured: Vec<&hemf_data::Row> = match measured {
+        let measured: Vec<&Row> = match measured {
             // Images that were trained on are measured as a whole when it is they that are asked for: that is said elsewhere.
             Some(Split::Train) => Vec::new(),
             split => manifest.rows().iter().filter(|row| split.is_none_or(|split| row.split == split)).collect(),
         };
-        let rows = trained.map_or(&[][..], Manifest::rows);
-        let in_both = |key: fn(&hemf_data::Row) -> Option<&str>| {
-            let trained_on = rows.iter().filter(|row| row.split == Split::Train);
-            let trained_on: BTreeSet<&str> = trained_on.filter_map(key).collect();
-            let measured: BTreeSet<&str> = measured.iter().filter_map(|row| key(row)).collect();
-            trained_on.intersection(&measured).count()
-        };
         let same_folder = trained.is_some_and(|trained| trained.root() == manifest.root());
-        let groups_in_both = if same_folder { in_both(|row| row.group.as_deref()) } else { 0 };
-        let contents_in_both = in_both(|row| Some(&*row.blake3).filter(|hash| !hash.is_empty()));
-        let names = |rows: &Vec<&hemf_data::Row>| {
+        let group: fn(&Row) -> Option<&str> = |row| row.group.as_deref();
+        let content: fn(&Row) -> Option<&str> = |row| Some(&*row.blake3).filter(|hash| !hash.is_empty());
+        let of_training = |key: fn(&Row) -> Option<&str>| -> BTreeSet<&str> {
+            let rows = trained.map_or(&[][..], Manifest::rows).iter();
+            rows.filter(|row| row.split == Split::Train).filter_map(key).collect()
+        };
+        let groups_trained = if same_folder { of_training(group) } else { BTreeSet::new() };
+        let contents_trained = of_training(content);
+        let seen = |key: fn(&Row) -> Option<&str>, trained: &BTreeSet<&str>, row: &Row| {
+            key(row).is_some_and(|key| trained.contains(key))
+        };
+        let in_both = |key: fn(&Row) -> Option<&str>, trained: &BTreeSet<&str>| {
+            let measured: BTreeSet<&str> = measured.iter().filter_map(|row| key(row)).collect();
+            trained.intersection(&measured).count()
+        };
+        let leaking = measured
+            .iter()
+            .filter(|row| seen(group, &groups_trained, row) || seen(content, &contents_trained, row))
+            .map(|row| row.path.clone());
+        let names = |rows: &Vec<&Row>| {
             let names: Vec<String> = rows.iter().map(|row| format!("{} ({})", row.path, row.split.name())).collect();
             names.join(" = ")
         };
-        let group = |(group, splits): &(&&str, &BTreeSet<&str>)| {
+        let across_splits = |(group, splits): &(&&str, &BTreeSet<&str>)| {
             format!("group {group}: {}", splits.iter().copied().collect::<Vec<_>>().join(", "))
         };
-        let examples = across.iter().take(EXAMPLES).map(group);
+        let examples = across.iter().take(EXAMPLES).map(across_splits);
         let examples =
             examples.chain(duplicates.iter().take(EXAMPLES).map(|rows| format!("same content: {}", names(rows))));
         let examples =
@@ -99,8 +112,9 @@ impl Audit {
             has_groups: !groups.is_empty(),
             groups_across_splits: across.len(),
             duplicates_across_splits: duplicates.len(),
-            groups_trained_and_measured: groups_in_both,
-            duplicates_trained_and_measured: contents_in_both,
+            groups_trained_and_measured: in_both(group, &groups_trained),
+            duplicates_trained_and_measured: in_both(content, &contents_trained),
+            trained_and_measured: leaking.collect(),
             conflicting_labels: conflicts.len(),
             examples: examples.collect(),
         }
@@ -108,11 +122,14 @@ impl Audit {
 
     /// What of the training is in what is measured, as far as the manifest tells, as a sentence or two.
     pub fn leak(&self) -> Option<String> {
-        let (groups, duplicates) = (self.groups_trained_and_measured, self.duplicates_trained_and_measured);
-        (groups + duplicates > 0).then(|| {
+        let images = self.trained_and_measured.len();
+        let groups = counted(self.groups_trained_and_measured, "group");
+        let contents = counted(self.duplicates_trained_and_measured, "file content");
+        (images > 0).then(|| {
             format!(
-                "Training and measured images overlap: {groups} groups (such as patients) and {duplicates} file contents \
-                 are in both. The numbers are too good."
+                "Training and measured images overlap: {} of the measured ones share {groups} (such as patients) and \
+                 {contents} with training. The numbers are too good.",
+                images
             )
         })
     }
@@ -121,7 +138,6 @@ impl Audit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hemf_data::Row;
 
     fn row(path: &str, class: &str, split: Split, group: Option<&str>, digit: char) -> Row {
         let blake3 = digit.to_string().repeat(64);
@@ -141,7 +157,13 @@ mod tests {
         ];
         let manifest = Manifest::new(std::path::Path::new("."), 1, "by hand", rows).unwrap();
         let audit = Audit::new(&manifest, Some(Split::Test), Some(&manifest));
-        assert!(audit.leak().unwrap().contains(" 1 groups (such as patients) and 1 file contents are in both"));
+        // b by its group, d by its content.
+        assert_eq!(audit.trained_and_measured, ["b", "d"]);
+        let leak = audit.leak().unwrap();
+        assert!(
+            leak.contains(" 2 of the measured ones share 1 group (such as patients) and 1 file content with"),
+            "{leak}"
+        );
         assert!(audit.has_groups);
         assert_eq!((audit.groups_across_splits, audit.duplicates_across_splits, audit.conflicting_labels), (2, 1, 1));
         // p2 is in training and validation: no leak into what is measured on the test images.

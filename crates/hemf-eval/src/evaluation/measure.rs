@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hemf_data::{Manifest, Raster, Sample, Split};
+use hemf_data::{Manifest, Raster, Sample, Split, counted};
 use hemf_metrics::Predictions;
 use hemf_metrics::decision::Temperature;
 use hemf_model::Branch;
@@ -23,8 +23,8 @@ const MOST_MEASURED: usize = 2000;
 const THUMBNAIL: usize = 192;
 
 /// Measures the networks of `predictor` on the images of `split`: those of the first network's data set, or of `data`
-/// ([`EvalSet::open`]). For a single network looking once, fits a temperature on its validation images and measures its
-/// training images; both are kept in the checkpoint.
+/// ([`EvalSet::open`]). For a single network looking once, fits a temperature on the validation images of its training and
+/// measures its training images; both are kept in the checkpoint.
 ///
 /// # Errors
 /// Images that are not there or cannot be read, columns that do not exist, a checkpoint that cannot be written.
@@ -44,15 +44,17 @@ pub fn measure(
     settings.check(set.manifest.classes().len())?;
     let predictions = score(predictor, &set.manifest, &set.samples, observer)?;
 
+    let mut no_validation = None;
     let validation = match split {
         Split::Validation => None,
         _ => match validation_set(&checkpoint, &card, data, allow_changed) {
             Ok(validation) => {
                 Some((score(predictor, &validation.manifest, &validation.samples, observer)?, validation))
             }
-            Err(error) => {
-                let note = format!("no thresholds and no temperature, for want of validation images: {error}");
+            Err(reason) => {
+                let note = format!("no thresholds and no temperature, for want of validation images: {reason}");
                 observer.event(&Event::Note(&note));
+                no_validation = Some(reason);
                 None
             }
         },
@@ -90,6 +92,7 @@ pub fn measure(
         manifest_seal: set.manifest.seal().to_owned(),
         rule: set.manifest.rule().to_owned(),
         split_seed: set.manifest.seed(),
+        no_validation,
         no_temperature: no_temperature.filter(|_| temperature.is_none()).map(str::to_owned),
         temperature,
         settings,
@@ -111,8 +114,10 @@ fn keep(
         return Ok(Err("answers of several networks or views are averaged, and a temperature is for one"));
     }
     let network = predictor.first_mut();
-    if !set.trained_on && !network.card().manifest_seal.is_empty() {
-        return Ok(Err("the validation images are not those of the training"));
+    if !set.trained_on {
+        // Only a network that came without a data set has others than its own here.
+        return Ok(Err("the network came without its data set, and whether it learned from these validation images \
+                       cannot be told"));
     }
     keep_inputs(network, &set.manifest)?;
     let fit = Temperature::fit(predictions);
@@ -124,19 +129,26 @@ fn keep(
     Ok(Ok(()))
 }
 
-/// The validation images of the training; for a network that came without a data set, those of `data`.
+/// The validation images of the training; for a network that came without a data set, those of `data`. Or why there are
+/// none: above all, images split anew may be images that were trained on.
 fn validation_set(
     checkpoint: &Checkpoint,
     card: &Card,
     data: Option<&Path>,
     allow_changed: bool,
-) -> Result<EvalSet, Error> {
-    let open = |data| EvalSet::open(checkpoint, card, data, Split::Validation, allow_changed, &mut Silent);
+) -> Result<EvalSet, String> {
+    let open = |data| {
+        EvalSet::open(checkpoint, card, data, Split::Validation, allow_changed, &mut Silent).map_err(|e| e.to_string())
+    };
+    let came_without = card.manifest_seal.is_empty();
     match (open(None), data) {
+        (Ok(set), _) if !set.trained_on && !came_without => Err(
+            "the validation images are no longer those of the training (the seals differ), and the network may have \
+                 learned from them"
+                .to_owned(),
+        ),
         // Of a folder without a manifest all images would be taken: the measured ones too.
-        (Err(error), Some(data)) if card.manifest_seal.is_empty() => {
-            open(Some(data)).ok().filter(|set| !set.whole_folder).ok_or(error)
-        }
+        (Err(error), Some(data)) if came_without => open(Some(data)).ok().filter(|set| !set.whole_folder).ok_or(error),
         (result, _) => result,
     }
 }
@@ -197,7 +209,8 @@ fn picture_errors(
 ) -> Result<Vec<ErrorPictures>, Error> {
     let errors: Vec<usize> = confident_errors(predictions).into_iter().take(count).collect();
     if !errors.is_empty() {
-        observer.event(&Event::Note(&format!("explaining the {} most confident errors", errors.len())));
+        let what = counted(errors.len(), "most confident error");
+        observer.event(&Event::Note(&format!("explaining {what}")));
     }
     let predicted = predictions.predicted();
     let last = if errors.is_empty() { None } else { explain::spots(network)?.iter().map(|spot| spot.stage).max() };
@@ -232,8 +245,9 @@ fn network_facts(network: &Network) -> Result<NetworkFacts, Error> {
         program,
         epoch,
         validation_accuracy,
-        weights: network.checkpoint().digest()?,
+        weights: network.digest().to_owned(),
         manifest_seal,
         parameters: network.parameters(),
+        begun: network.checkpoint().run().and_then(|run| run.begun()),
     })
 }

@@ -1,6 +1,8 @@
 //! An evaluation: what was measured, as files. Everything that a report shows follows from these files alone.
 
 mod audit;
+#[cfg(test)]
+pub(crate) mod example;
 mod files;
 mod measure;
 mod samples;
@@ -8,6 +10,8 @@ mod settings;
 
 use hemf_metrics::Predictions;
 use hemf_metrics::decision::Temperature;
+use hemf_model::ModelConfig;
+use hemf_train::Begun;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -62,6 +66,9 @@ pub struct Facts {
     pub temperature: Option<FittedTemperature>,
     /// Why there is none.
     pub no_temperature: Option<String>,
+    /// Why there are no validation images to choose thresholds on, where they were looked for.
+    #[serde(default)]
+    pub no_validation: Option<String>,
     /// What of these was chosen by the user.
     pub settings: EvalSettings,
     /// What the manifest tells of the data and of leaks between splits.
@@ -87,6 +94,9 @@ pub struct NetworkFacts {
     pub manifest_seal: String,
     /// Number of values that training could change.
     pub parameters: usize,
+    /// When and where the training was begun, where its run folder tells.
+    #[serde(default)]
+    pub begun: Option<Begun>,
 }
 
 /// A temperature and what it does to the validation images.
@@ -110,6 +120,21 @@ pub struct ErrorPictures {
     pub picture: Vec<u8>,
     /// Name of each heat map and the map laid over the picture, as PNG.
     pub heat: Vec<(String, Vec<u8>)>,
+}
+
+impl NetworkFacts {
+    /// What the network is called: a preset such as `hemf-nano`, or `hemf of other sizes` and the like.
+    pub fn network(&self) -> String {
+        let model = self.model();
+        let other = |model: &ModelConfig| format!("{} of other sizes", model.kind());
+        let name = |model: ModelConfig| model.preset_name().map_or_else(|| other(&model), str::to_owned);
+        model.map_or_else(|| "a network".to_owned(), name)
+    }
+
+    /// Its configuration.
+    pub(crate) fn model(&self) -> Option<ModelConfig> {
+        serde_json::from_value(self.config["model"].clone()).ok()
+    }
 }
 
 impl Facts {

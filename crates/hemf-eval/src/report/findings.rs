@@ -2,6 +2,8 @@
 
 mod cautions;
 mod decisions;
+mod named;
+mod overlap;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +13,7 @@ use hemf_train::Error;
 use serde::Serialize;
 
 pub use decisions::{ClassOperation, Costed, Coverage};
+pub use named::check_score;
 
 use crate::Evaluation;
 
@@ -37,6 +40,9 @@ pub struct Findings {
     pub subgroups: Vec<Subgroups>,
     /// Columns that are no subgroups, and why.
     pub not_subgroups: BTreeMap<String, String>,
+    /// The scores of images that overlap with training and of those that do not, where some do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Subgroups>,
 }
 
 /// How well probabilities match what happens.
@@ -70,9 +76,10 @@ impl Findings {
         let validation = evaluation.calibrated_validation();
         let (subgroups, not_subgroups) = samples.subgroup_columns(&facts.settings.subgroups, predictions.truth());
         let groups = samples.groups.as_deref();
+        let overlap = overlap::overlap(evaluation, bootstrap)?;
         Ok(Self {
             split: facts.split.clone(),
-            cautions: cautions::cautions(evaluation, &report),
+            cautions: cautions::cautions(evaluation, &report, overlap.as_ref()),
             report,
             trust,
             operating_points: match &validation {
@@ -89,41 +96,13 @@ impl Findings {
                 .map(|(column, values)| Subgroups::new(predictions, column, values, groups, bootstrap))
                 .collect::<Result<_, _>>()?,
             not_subgroups: not_subgroups.into_iter().collect(),
+            overlap,
         })
     }
 
     /// As JSON, indented, with a final newline.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers, texts and string keys always serialise") + "\n"
-    }
-
-    /// The score at a place in `report.json`, with dots for nested ones (`macro.f1`) and the class after a colon for
-    /// those of a class (`recall:MEL`).
-    ///
-    /// # Errors
-    /// A sentence that names the scores there are, or why this one has no value.
-    pub fn score(&self, name: &str) -> Result<f64, String> {
-        let json = serde_json::to_value(&self.report).map_err(|error| error.to_string())?;
-        let (path, class) = name.split_once(':').map_or((name, None), |(path, class)| (path, Some(class)));
-        let root = match class {
-            None => Some(&json),
-            Some(class) => json["classes"].as_array().and_then(|all| all.iter().find(|c| c["class"] == class)),
-        };
-        let found = root.and_then(|root| path.split('.').try_fold(root, |here, key| here.get(key)));
-        match found {
-            Some(value) if value.is_number() => value.as_f64().ok_or_else(|| format!("{name} is no number")),
-            Some(value) if value.is_null() => {
-                let undefined = self.report.undefined.iter().find(|u| u.score == path && u.class.as_deref() == class);
-                let reason = undefined.map_or("unknown why", |undefined| undefined.reason.as_str());
-                Err(format!("{name} is undefined here: {reason}"))
-            }
-            _ => Err(format!(
-                "there is no score \"{name}\": accuracy, balanced_accuracy, mcc, kappa, macro.f1, macro.auc, \
-                 weighted.f1, micro.auc and the like of report.json, or recall:CLASS, precision:CLASS, auc:CLASS of one \
-                 of {}",
-                self.report.classes.iter().map(|class| class.class.as_str()).collect::<Vec<_>>().join(", ")
-            )),
-        }
     }
 
     /// The report as text: tables, scores, intervals, then calibration, decisions, subgroups and what must be known of them.
@@ -142,7 +121,7 @@ impl Findings {
         }
         text += &decisions::points_as_text(&self.operating_points, &self.split);
         text += &self.costs.as_ref().map(Costed::to_text).unwrap_or_default();
-        for subgroups in &self.subgroups {
+        for subgroups in self.subgroups.iter().chain(&self.overlap) {
             text += "\n";
             text += &subgroups.to_text();
         }

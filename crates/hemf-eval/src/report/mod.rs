@@ -8,11 +8,11 @@ mod tables;
 use std::path::Path;
 
 use hemf_metrics::plot;
-use hemf_metrics::uncertainty::{Bootstrap, Level};
+use hemf_metrics::uncertainty::{Bootstrap, Level, Reliability};
 use hemf_metrics::{ReportOptions, write_reliability, write_report_with};
 use hemf_train::Error;
 
-pub use findings::{ClassOperation, Costed, Coverage, Findings, Trust};
+pub use findings::{ClassOperation, Costed, Coverage, Findings, Trust, check_score};
 
 use crate::Evaluation;
 use crate::files::{remove, write};
@@ -36,7 +36,10 @@ pub fn write_report(folder: &Path, evaluation: &Evaluation) -> Result<Findings, 
     let report = write_report_with(folder, &evaluation.predictions, &options)?;
     let findings = Findings::new(evaluation, report, &bootstrap)?;
     match evaluation.facts.temperature {
-        Some(_) => write_reliability(folder, CALIBRATED, &evaluation.calibrated().calibration(), level)?,
+        Some(_) => {
+            let (calibrated, resampling) = (evaluation.calibrated(), options.resampling(&evaluation.predictions)?);
+            write_reliability(folder, CALIBRATED, &Reliability::new(&calibrated, &resampling, &bootstrap)?)?;
+        }
         None => remove_picture(folder, CALIBRATED)?,
     }
     match evaluation.epochs.is_empty() {

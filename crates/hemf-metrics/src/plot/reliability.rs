@@ -4,8 +4,8 @@ use super::axes::{Panel, TICK_SIZE, Ticks, heading};
 use super::colour::{BLUE, FRAME};
 use super::legend::shown;
 use super::scene::{Picture, Shape, Stroke, Text};
-use crate::probability::{Calibration, CalibrationBin};
-use crate::uncertainty::Level;
+use crate::probability::CalibrationBin;
+use crate::uncertainty::{Estimate, Reliability, ResampledBy};
 
 const LEFT: f64 = 74.0;
 const TOP: f64 = 70.0;
@@ -13,13 +13,18 @@ const SIDE: f64 = 400.0;
 /// Height of the panel with the numbers of samples.
 const COUNTS: f64 = 90.0;
 
-/// Draws the accuracy of each bin at its mean confidence, with Wilson's interval of that level, and how many samples the bins hold
-/// below. On the diagonal confidence is right; below it the classifier is too sure of itself.
-pub fn reliability_diagram(calibration: &Calibration, level: Level) -> Picture {
+/// Draws the accuracy of each bin at its mean confidence, with its interval where it has one, and how many samples the bins
+/// hold below. On the diagonal confidence is right; below it the classifier is too sure of itself.
+pub fn reliability_diagram(reliability: &Reliability) -> Picture {
+    let calibration = &reliability.calibration;
     let samples: u64 = calibration.bins.iter().map(|bin| bin.count).sum();
     let (ece, mce) = (shown(calibration.ece), shown(calibration.mce));
-    let percent = level.get() * 100.0;
-    let detail = format!("{samples} samples; error {ece} expected, {mce} maximum; bars: {percent:.0} % (Wilson)");
+    let percent = reliability.bootstrap.level.get() * 100.0;
+    let how = match reliability.resampled {
+        ResampledBy::Groups => "whole groups resampled",
+        _ => "Wilson",
+    };
+    let detail = format!("{samples} samples; error {ece} expected, {mce} maximum; bars: {percent:.0} % ({how})");
     let mut picture = Picture {
         width: LEFT + SIDE + 40.0,
         height: TOP + SIDE + 30.0 + COUNTS + 62.0,
@@ -34,19 +39,19 @@ pub fn reliability_diagram(calibration: &Calibration, level: Level) -> Picture {
     let at = (LEFT - 48.0, TOP + SIDE / 2.0);
     picture.text(Text::new(at, "Accuracy", super::axes::TITLE_SIZE).middle().angle(90.0));
     panel.curve(&mut picture, &[(0.0, 0.0), (1.0, 1.0)], Stroke::dashed(FRAME, 1.4, [4.0, 4.0]));
-    draw_bins(&mut picture, &panel, &calibration.bins, level);
+    draw_bins(&mut picture, &panel, &calibration.bins, &reliability.accuracies);
     draw_counts(&mut picture, &calibration.bins);
     picture
 }
 
-fn draw_bins(picture: &mut Picture, panel: &Panel, bins: &[CalibrationBin], level: Level) {
+fn draw_bins(picture: &mut Picture, panel: &Panel, bins: &[CalibrationBin], accuracies: &[Estimate]) {
     let line = Stroke::solid(BLUE, 1.6);
     let points: Vec<(f64, f64)> =
         bins.iter().filter_map(|bin| Some((bin.confidence.value()?, bin.accuracy.value()?))).collect();
     panel.curve(picture, &points, Stroke::solid(BLUE, 1.2));
-    for bin in bins {
+    for (bin, estimate) in bins.iter().zip(accuracies) {
         let (Some(confidence), Some(accuracy)) = (bin.confidence.value(), bin.accuracy.value()) else { continue };
-        if let Ok(interval) = bin.interval(level).interval {
+        if let Ok(interval) = estimate.interval {
             panel.curve(picture, &[(confidence, interval.low), (confidence, interval.high)], line);
         }
         picture.shapes.push(Shape::Disc { centre: panel.place((confidence, accuracy)), radius: 4.0, fill: BLUE });

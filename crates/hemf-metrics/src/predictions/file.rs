@@ -15,11 +15,15 @@ const LEADING: [&str; 3] = ["id", "true", "predicted"];
 impl Predictions {
     /// Writes `predictions.csv`, whole or not at all.
     pub fn write_csv(&self, path: &Path) -> Result<(), Error> {
-        let csv = self.to_csv().map_err(|error| Error::write(path, error.into()))?;
-        write_atomically(path, &csv)
+        write_atomically(path, &self.to_csv())
     }
 
-    fn to_csv(&self) -> Result<Vec<u8>, csv::Error> {
+    /// The content of `predictions.csv`.
+    pub fn to_csv(&self) -> Vec<u8> {
+        self.fill().expect("writing to memory cannot fail")
+    }
+
+    fn fill(&self) -> Result<Vec<u8>, csv::Error> {
         let mut csv = WriterBuilder::new().from_writer(Vec::new());
         let names = self.classes.iter().map(String::as_str);
         csv.write_record(LEADING.into_iter().chain(names))?;

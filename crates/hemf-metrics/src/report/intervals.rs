@@ -54,7 +54,7 @@ pub struct ScoreInterval {
     /// Value, ends and method.
     #[serde(flatten)]
     pub estimate: Estimate,
-    /// Resamples that lack the score.
+    /// Resamples that lack the score: the interval is of the others.
     #[serde(skip_serializing_if = "is_zero")]
     pub undefined_resamples: usize,
 }
@@ -66,7 +66,9 @@ fn is_zero(count: &usize) -> bool {
 impl Intervals {
     /// Proportions get Wilson's interval and areas of a class DeLong's, which are right for few samples and for values
     /// near 1 where the bootstrap is not; all other scores get bootstrap percentiles. Samples in groups are not
-    /// independent, as Wilson and DeLong presume: with groups every interval is by bootstrap.
+    /// independent, as Wilson and DeLong presume: with groups every interval is by bootstrap. A resample of groups may hold
+    /// no sample of a class; means over classes are then undefined in it, and their intervals are of the resamples in
+    /// which every class occurs. Where half of them or more lack a class, there is no interval.
     pub fn new(predictions: &Predictions, resampling: &Resampling, bootstrap: &Bootstrap) -> Result<Self, Error> {
         resampling.check(predictions.len())?;
         let scorer = Scorer::new(predictions);
@@ -126,7 +128,11 @@ impl Intervals {
                 _ => "",
             };
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{:<width$}  {:.4}{method}", name(entry), entry.estimate);
+            let lacking = match (entry.estimate.interval, entry.undefined_resamples) {
+                (Err(_), _) | (_, 0) => String::new(),
+                (_, lacking) => format!("  of the {} resamples that have it", resamples - lacking),
+            };
+            let _ = writeln!(text, "{:<width$}  {:.4}{method}{lacking}", name(entry), entry.estimate);
         }
         text
     }

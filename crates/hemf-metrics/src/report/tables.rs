@@ -2,8 +2,8 @@
 
 use crate::plot::{self, Cells};
 use crate::report::Intervals;
-use crate::uncertainty::{Estimate, Level, RocBand};
-use crate::{Calibration, ConfusionMatrix, Error, RocCurves, ScoreHistograms};
+use crate::uncertainty::{Estimate, Level, Reliability, RocBand};
+use crate::{ConfusionMatrix, Error, RocCurves, ScoreHistograms};
 use std::path::Path;
 
 /// Scores of each class with their intervals, for [`plot::class_bars`].
@@ -65,6 +65,7 @@ pub(super) fn write_pictures(
     predictions: &crate::Predictions,
     curves: &RocCurves,
     intervals: &Intervals,
+    reliability: &Reliability,
     band: Option<&RocBand>,
 ) -> Result<(), Error> {
     let (matrix, classes) = (predictions.confusion_matrix(), predictions.classes());
@@ -78,8 +79,7 @@ pub(super) fn write_pictures(
     plot::precision_recall_curves(curves).write(folder, "precision_recall")?;
     write_table(folder, "precision_recall", |csv| precision_recall_table(csv, curves))?;
 
-    let calibration = predictions.calibration();
-    write_reliability(folder, "reliability", &calibration, intervals.bootstrap.level)?;
+    write_reliability(folder, "reliability", reliability)?;
 
     let histograms = ScoreHistograms::new(predictions, HISTOGRAM_BINS);
     plot::score_histograms(&histograms).write(folder, "score_histograms")?;
@@ -91,9 +91,9 @@ pub(super) fn write_pictures(
 }
 
 /// Writes a reliability diagram as `NAME.svg` and `NAME.png`, with its numbers as `NAME.csv`.
-pub fn write_reliability(folder: &Path, name: &str, calibration: &Calibration, level: Level) -> Result<(), Error> {
-    plot::reliability_diagram(calibration, level).write(folder, name)?;
-    write_table(folder, name, |csv| reliability_table(csv, calibration, level))
+pub fn write_reliability(folder: &Path, name: &str, reliability: &Reliability) -> Result<(), Error> {
+    plot::reliability_diagram(reliability).write(folder, name)?;
+    write_table(folder, name, |csv| reliability_table(csv, reliability))
 }
 
 const HISTOGRAM_BINS: usize = 20;
@@ -141,10 +141,10 @@ fn precision_recall_table(csv: &mut Csv, curves: &RocCurves) -> Result<(), csv::
     Ok(())
 }
 
-fn reliability_table(csv: &mut Csv, calibration: &Calibration, level: Level) -> Result<(), csv::Error> {
+fn reliability_table(csv: &mut Csv, reliability: &Reliability) -> Result<(), csv::Error> {
     csv.write_record(["bin", "samples", "confidence", "accuracy", "low", "high"])?;
-    for (number, bin) in calibration.bins.iter().enumerate() {
-        let [low, high] = ends(&bin.interval(level));
+    for (number, (bin, estimate)) in reliability.calibration.bins.iter().zip(&reliability.accuracies).enumerate() {
+        let [low, high] = ends(estimate);
         let (confidence, accuracy) = (cell(bin.confidence.value()), cell(bin.accuracy.value()));
         csv.write_record([number.to_string(), bin.count.to_string(), confidence, accuracy, low, high])?;
     }

@@ -4,7 +4,7 @@ use super::tables::{cell, write_pictures, write_table};
 use super::{Intervals, Report, ReportOptions};
 use crate::files::write_atomically;
 use crate::plot::{self, Cells};
-use crate::uncertainty::RocBand;
+use crate::uncertainty::{Reliability, RocBand};
 use crate::{Error, Predictions, RocCurves};
 use std::path::Path;
 
@@ -42,7 +42,8 @@ pub fn write_report_with(folder: &Path, predictions: &Predictions, options: &Rep
             };
             // Without a curve there is no band either; the picture says so.
             let band = RocBand::of_mean(predictions, &resampling, &bootstrap)?.ok();
-            write_pictures(folder, predictions, &curves, intervals, band.as_ref())?;
+            let reliability = Reliability::new(predictions, &resampling, &bootstrap)?;
+            write_pictures(folder, predictions, &curves, intervals, &reliability, band.as_ref())?;
         }
     }
     Ok(report)

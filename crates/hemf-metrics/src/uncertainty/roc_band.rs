@@ -60,6 +60,10 @@ impl RocBand {
         resampling.check(predictions.len())?;
         let scorer = Scorer::new(predictions);
         let rates = |times: &[u32]| -> Vec<Score> {
+            // The mean curve of fewer classes is another curve.
+            if classes.len() > 1 && !scorer.draws_all_classes(times) {
+                return vec![Score::Undefined(Undefined::ClassNotDrawn); STEPS + 1];
+            }
             let curves: Vec<Vec<f64>> =
                 classes.iter().filter_map(|&class| true_positive_rates(&scorer.curve(class, times))).collect();
             (0..=STEPS).map(|step| mean(curves.iter().map(|curve| curve[step]), Undefined::NoClass)).collect()

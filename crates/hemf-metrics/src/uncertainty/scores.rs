@@ -62,6 +62,8 @@ pub(crate) struct Name {
 pub(crate) struct Scorer<'a> {
     predictions: &'a Predictions,
     predicted: Vec<usize>,
+    /// Whether a class has samples.
+    occurs: Vec<bool>,
     /// Place of the true class among the scores.
     ranks: Vec<usize>,
     losses: Vec<f64>,
@@ -76,6 +78,7 @@ impl<'a> Scorer<'a> {
         let rows = || predictions.rows().zip(predictions.truth().iter().copied());
         Self {
             predicted: predictions.rows().map(argmax).collect(),
+            occurs: (0..predictions.classes().len()).map(|class| predictions.truth().contains(&class)).collect(),
             ranks: rows().map(|(row, truth)| rank(row, truth)).collect(),
             losses: rows().map(|(row, truth)| loss(row, truth)).collect(),
             briers: rows().map(|(row, truth)| row_brier(row, truth)).collect(),
@@ -94,7 +97,9 @@ impl<'a> Scorer<'a> {
         whole.into_iter().chain(top).chain(of_class).collect()
     }
 
-    /// All scores when sample `i` counts `times[i]` times: those of the report of such a list of samples.
+    /// All scores when sample `i` counts `times[i]` times: those of the report of such a list of samples. Only, means over
+    /// classes are undefined where a class has samples and none of them is drawn, as happens when whole groups are: a class
+    /// of few groups would count as 0 in some resamples or be left out, and the mean jump by what is no spread.
     pub(crate) fn scores(&self, times: &[u32]) -> Vec<Score> {
         let matrix = self.matrix(times);
         let areas: Vec<Areas> = (0..matrix.classes()).map(|class| self.areas(class, times)).collect();
@@ -126,18 +131,35 @@ impl<'a> Scorer<'a> {
 
     /// Mean recall over the classes that occur.
     pub(crate) fn balanced_accuracy(&self, times: &[u32]) -> Score {
-        self.matrix(times).balanced_accuracy()
+        let matrix = self.matrix(times);
+        self.of_all_classes(&matrix, matrix.balanced_accuracy())
     }
 
     /// Mean F1 over the classes.
     pub(crate) fn macro_f1(&self, times: &[u32]) -> Score {
-        self.matrix(times).average(Average::Macro, ClassCounts::f1)
+        let matrix = self.matrix(times);
+        self.of_all_classes(&matrix, matrix.average(Average::Macro, ClassCounts::f1))
     }
 
     /// Mean area over the classes that have one.
     pub(crate) fn macro_auc(&self, times: &[u32]) -> Score {
         let areas = (0..self.by_class.len()).filter_map(|class| self.areas(class, times).auc.value());
-        crate::score::mean(areas, Undefined::NoClass)
+        self.of_all_classes(&self.matrix(times), crate::score::mean(areas, Undefined::NoClass))
+    }
+
+    /// Whether every class that has samples has some among those drawn.
+    pub(crate) fn draws_all_classes(&self, times: &[u32]) -> bool {
+        let mut missing = self.occurs.clone();
+        for (&truth, &times) in self.predictions.truth().iter().zip(times) {
+            missing[truth] &= times == 0;
+        }
+        !missing.contains(&true)
+    }
+
+    /// A mean over classes, where none of them went missing.
+    fn of_all_classes(&self, drawn: &ConfusionMatrix, score: Score) -> Score {
+        let missing = self.occurs.iter().enumerate().any(|(class, &occurs)| occurs && drawn.support(class) == 0);
+        if missing { Score::Undefined(Undefined::ClassNotDrawn) } else { score }
     }
 
     fn matrix(&self, times: &[u32]) -> ConfusionMatrix {
@@ -160,6 +182,8 @@ impl<'a> Scorer<'a> {
         let pairwise: Vec<Vec<Score>> = (0..classes)
             .map(|class| self.by_class[class].against_each(class, truth, classes, |sample| times[sample].into()))
             .collect();
+        let mean_of =
+            |score: fn(&ClassCounts) -> Score| self.of_all_classes(matrix, matrix.average(Average::Macro, score));
         let micro = self.pairs.areas(|pair| (times[pair / classes].into(), truth[pair / classes] == pair % classes));
         let defined = |average: Average, score: fn(&Areas) -> Score| {
             let pairs = areas.iter().zip(&support).filter_map(|(areas, &support)| {
@@ -173,20 +197,20 @@ impl<'a> Scorer<'a> {
         };
         [
             matrix.accuracy(),
-            matrix.balanced_accuracy(),
+            self.of_all_classes(matrix, matrix.balanced_accuracy()),
             matrix.matthews(),
             matrix.kappa(KappaWeights::None),
             matrix.kappa(KappaWeights::Linear),
             matrix.kappa(KappaWeights::Quadratic),
-            one_vs_one(&pairwise, &support, Average::Macro),
+            self.of_all_classes(matrix, one_vs_one(&pairwise, &support, Average::Macro)),
             mean(&self.losses, times),
             mean(&self.briers, times),
-            matrix.average(Average::Macro, ClassCounts::precision),
-            matrix.average(Average::Macro, ClassCounts::recall),
-            matrix.average(Average::Macro, ClassCounts::f1),
-            matrix.average(Average::Macro, ClassCounts::jaccard),
-            defined(Average::Macro, |areas| areas.auc),
-            defined(Average::Macro, |areas| areas.average_precision),
+            mean_of(ClassCounts::precision),
+            mean_of(ClassCounts::recall),
+            mean_of(ClassCounts::f1),
+            mean_of(ClassCounts::jaccard),
+            self.of_all_classes(matrix, defined(Average::Macro, |areas| areas.auc)),
+            self.of_all_classes(matrix, defined(Average::Macro, |areas| areas.average_precision)),
             matrix.average(Average::Weighted, ClassCounts::precision),
             matrix.average(Average::Weighted, ClassCounts::f1),
             defined(Average::Weighted, |areas| areas.auc),
@@ -273,6 +297,12 @@ mod tests {
             let (names, scores) = (scorer.names(), scorer.scores(&times));
             prop_assert_eq!(names.len(), scores.len());
             for (name, score) in names.iter().zip(scores) {
+                let of_all = ["balanced_accuracy", "auc_one_vs_one"].contains(&&*name.score)
+                    || name.score.starts_with("macro.");
+                if of_all && !scorer.draws_all_classes(&times) {
+                    prop_assert_eq!(score.reason(), Some(Undefined::ClassNotDrawn));
+                    continue;
+                }
                 match in_report(&report, name) {
                     None => prop_assert!(name.score.ends_with("jaccard"), "{:?}", name),
                     Some(expected) => {

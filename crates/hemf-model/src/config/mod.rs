@@ -36,6 +36,22 @@ impl ModelConfig {
         }
     }
 
+    /// The preset that has these sizes, whatever the number of classes and the rates of drop path; `None` where none has.
+    pub fn preset_name(&self) -> Option<&'static str> {
+        let alike = |preset: Self| match (self, preset) {
+            (Self::Hemf(this), Self::Hemf(preset)) => {
+                let HemfConfig { classes, drop_path, hef_drop_path, .. } = *this;
+                *this == HemfConfig { classes, drop_path, hef_drop_path, ..preset }
+            }
+            (Self::Came(this), Self::Came(preset)) => {
+                let CameConfig { classes, drop_path, fusion_drop_path, .. } = *this;
+                *this == CameConfig { classes, drop_path, fusion_drop_path, ..preset }
+            }
+            _ => false,
+        };
+        Self::PRESETS.into_iter().find(|name| Self::preset(name).is_some_and(alike))
+    }
+
     /// Fails for sizes that no network can be built from, naming the key and what is allowed.
     pub fn validate(&self) -> Result<(), Error> {
         match self {
@@ -156,5 +172,11 @@ mod tests {
             ModelConfig::preset(name).unwrap().validate().unwrap();
         }
         assert!(ModelConfig::preset("hemf-huge").is_none());
+        for name in ModelConfig::PRESETS {
+            assert_eq!(ModelConfig::preset(name).unwrap().with_classes(7).preset_name(), Some(name));
+        }
+        let nano = |config| ModelConfig::Hemf(config).preset_name();
+        assert_eq!(nano(HemfConfig { drop_path: 0.5, ..HemfConfig::nano() }), Some("hemf-nano"));
+        assert_eq!(nano(HemfConfig { slots: 63, ..HemfConfig::nano() }), None);
     }
 }

@@ -59,20 +59,20 @@ pub(crate) fn tidy(parent: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The files of `folder` that have a checksum.
+/// Whether `folder/name` has a checksum.
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) fn names(folder: &Path) -> Result<Vec<String>, Error> {
-    Ok(sums(folder)?.into_iter().map(|(name, _)| name).collect())
+pub(crate) fn holds(folder: &Path, name: &str) -> Result<bool, Error> {
+    Ok(sums(folder)?.iter().any(|(file, _)| file == name))
 }
 
-/// The bytes of `folder/name`, whose checksum must agree.
+/// The bytes of `folder/name`, whose checksum must agree, and this blake3 sum in hex.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] when there is no such file or it has no checksum, [`Error::Integrity`] when the
 /// content is not what was written.
-pub(crate) fn read(folder: &Path, name: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn read(folder: &Path, name: &str) -> Result<(Vec<u8>, String), Error> {
     let path = folder.join(name);
     let expected = sums(folder)?
         .into_iter()
@@ -86,41 +86,7 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Vec<u8>, Error> {
             what: "is not as it was written (its checksum differs); was it cut off or changed?".to_owned(),
         });
     }
-    Ok(bytes)
-}
-
-/// Adds a file to `folder`, or replaces it, with its checksum. The checksums are written last: until then the file does
-/// not count, and what was there before is whole at any moment.
-///
-/// # Errors
-/// [`Error::Write`].
-pub(crate) fn add(folder: &Path, name: &str, content: Content<'_>) -> Result<(), Error> {
-    let add = || {
-        let path = folder.join(CHECKSUMS);
-        let sums = fs::read_to_string(&path)?;
-        let others = sums.lines().filter(|line| line.split_once("  ").is_some_and(|(_, file)| file != name));
-        let mut sums: String = others.map(|line| format!("{line}\n")).collect();
-        let new = folder.join(format!("{name}.new"));
-        let sum = write_synced(&new, content)?;
-        sums += &format!("{sum}  {name}\n");
-        fs::rename(&new, folder.join(name))?;
-        let new = folder.join(format!("{CHECKSUMS}.new"));
-        write_synced(&new, &|out| out.write_all(sums.as_bytes()))?;
-        fs::rename(&new, path)?;
-        sync_folder(folder)
-    };
-    add().map_err(|source| Error::Write { path: folder.join(name), source })
-}
-
-/// The bytes of a file that may have been [`add`]ed to `folder`; `None` when it was not.
-///
-/// # Errors
-/// [`Error::Integrity`] when the content is not what was written.
-pub(crate) fn added(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
-    match folder.join(name).is_file() {
-        true => read(folder, name).map(Some),
-        false => Ok(None),
-    }
+    Ok((bytes, expected))
 }
 
 /// Names and checksums as listed in `folder`.
@@ -216,13 +182,17 @@ mod tests {
         replace(folder, None, &[("a", &|out| out.write_all(text.as_bytes()))])
     }
 
+    fn content(folder: &Path) -> Vec<u8> {
+        read(folder, "a").unwrap().0
+    }
+
     #[test]
     fn a_folder_is_replaced_whole_and_leaves_nothing_beside_it() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("last");
         save(&folder, "one").unwrap();
         save(&folder, "two").unwrap();
-        assert_eq!(read(&folder, "a").unwrap(), b"two");
+        assert_eq!(content(&folder), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
@@ -237,7 +207,7 @@ mod tests {
         };
         let error = replace(&folder, None, &[("a", &full)]).unwrap_err();
         assert!(matches!(error, Error::Write { .. }), "{error}");
-        assert_eq!(read(&folder, "a").unwrap(), b"one");
+        assert_eq!(content(&folder), b"one");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
@@ -247,27 +217,10 @@ mod tests {
         let folder = dir.path().join("last");
         save(&folder, "one").unwrap();
         fs::rename(&folder, sibling(&folder, ".old")).unwrap();
-        assert_eq!(read(&current(&folder), "a").unwrap(), b"one");
+        assert_eq!(content(&current(&folder)), b"one");
         save(&folder, "two").unwrap();
-        assert_eq!(read(&current(&folder), "a").unwrap(), b"two");
+        assert_eq!(content(&current(&folder)), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_file_is_added_beside_the_others_and_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("best");
-        save(&folder, "one").unwrap();
-        assert_eq!(added(&folder, "note").unwrap(), None);
-        add(&folder, "note", &|out| out.write_all(b"first")).unwrap();
-        add(&folder, "note", &|out| out.write_all(b"second")).unwrap();
-        assert_eq!(added(&folder, "note").unwrap().as_deref(), Some(&b"second"[..]));
-        assert_eq!(read(&folder, "a").unwrap(), b"one");
-        assert_eq!(fs::read_to_string(folder.join(CHECKSUMS)).unwrap().lines().count(), 2);
-        fs::write(folder.join("note"), "other").unwrap();
-        assert!(matches!(added(&folder, "note"), Err(Error::Integrity { .. })));
-        save(&folder, "two").unwrap(); // new weights: what was said about the old ones is gone
-        assert_eq!(added(&folder, "note").unwrap(), None);
     }
 
     #[test]
@@ -277,8 +230,8 @@ mod tests {
         for text in ["one", "two", "three"] {
             replace(&folder, Some(&previous), &[("a", &|out| out.write_all(text.as_bytes()))]).unwrap();
         }
-        assert_eq!((read(&folder, "a").unwrap(), read(&previous, "a").unwrap()), (b"three".to_vec(), b"two".to_vec()));
-        assert_eq!(names(&folder).unwrap(), ["a"]);
+        assert_eq!((content(&folder), content(&previous)), (b"three".to_vec(), b"two".to_vec()));
+        assert!(holds(&folder, "a").unwrap() && !holds(&folder, "b").unwrap());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
@@ -292,7 +245,7 @@ mod tests {
         fs::create_dir(sibling(&last, ".new")).unwrap();
         fs::create_dir(sibling(&last, ".old")).unwrap();
         tidy(dir.path()).unwrap();
-        assert_eq!((read(&best, "a").unwrap(), read(&last, "a").unwrap()), (b"one".to_vec(), b"two".to_vec()));
+        assert_eq!((content(&best), content(&last)), (b"one".to_vec(), b"two".to_vec()));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
         tidy(&dir.path().join("nowhere")).unwrap();
     }

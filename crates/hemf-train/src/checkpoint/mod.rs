@@ -8,7 +8,8 @@
 //! | `state.safetensors` | the optimizer's moments, and under `ema.NAME` the mean of the weights; in the header's `hemf` entry the [`Progress`]; absent from `best` |
 //! | `checksums.b3` | blake3 sums of both, as `b3sum --check` reads them |
 //!
-//! Evaluation adds what it learnt about the model ([`Checkpoint::add`]): `calibration.json`, `inputs.json`.
+//! Evaluation adds what it learnt about the model ([`Checkpoint::add`]): `calibration.json`, `inputs.json`. Each of these
+//! names the model by its sum, and has a sum of its own.
 //!
 //! The folder is replaced whole (a kill at any moment leaves one that loads), and loading verifies the sums.
 
@@ -24,6 +25,7 @@ use crate::{Error, RunConfig, RunFolder};
 
 mod diff;
 pub(crate) mod folder;
+mod learnt;
 mod progress;
 mod tensors;
 mod verify;
@@ -59,6 +61,8 @@ pub struct Model {
     pub card: Card,
     /// Parameters and buffers by published name.
     pub tensors: HashMap<String, Tensor>,
+    /// The blake3 sum of its file, in hex, which stands for the weights.
+    pub digest: String,
 }
 
 /// What a resume needs beyond the model.
@@ -171,8 +175,8 @@ impl Checkpoint {
     /// [`Error::Checkpoint`] when this is no checkpoint of ours, [`Error::Integrity`] when it is not as it
     /// was written.
     pub fn model(&self) -> Result<Model, Error> {
-        let (card, tensors) = self.part(MODEL)?;
-        Ok(Model { card, tensors })
+        let (card, tensors, digest) = self.part(MODEL)?;
+        Ok(Model { card, tensors, digest })
     }
 
     /// Loads what a resume needs.
@@ -180,28 +184,26 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::model`].
     pub fn state(&self) -> Result<State, Error> {
-        let (progress, tensors) = self.part(STATE)?;
+        let (progress, tensors, _) = self.part(STATE)?;
         Ok(State { progress, tensors })
     }
 
-    /// Adds something that was learnt about this model, as JSON in `name`, with its checksum; replaces what had the name.
+    /// Adds something that was learnt about the model of that [`digest`](Model::digest), as JSON in `name`; replaces what
+    /// had the name. When another model has been put in place since that one was loaded, what is added is of no use to it
+    /// and does it no harm.
     ///
     /// # Errors
     /// [`Error::Write`]; the checkpoint is then as it was.
-    pub fn add(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
-        let json = to_json(value, &self.0)? + "\n";
-        folder::add(&folder::current(&self.0), name, &|out| out.write_all(json.as_bytes()))
+    pub fn add(&self, name: &str, digest: &str, value: &impl Serialize) -> Result<(), Error> {
+        learnt::write(&folder::current(&self.0), name, digest, value)
     }
 
-    /// What was added under `name`; `None` when nothing was.
+    /// What was added under `name` about the model of that digest; `None` when nothing was.
     ///
     /// # Errors
     /// As [`Checkpoint::model`].
-    pub fn added<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
-        let folder = folder::current(&self.0);
-        let Some(bytes) = folder::added(&folder, name)? else { return Ok(None) };
-        let unreadable = |error| Error::checkpoint(folder.join(name), format!("cannot be understood: {error}"));
-        serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
+    pub fn added<T: DeserializeOwned>(&self, name: &str, digest: &str) -> Result<Option<T>, Error> {
+        learnt::read(&folder::current(&self.0), name, digest)
     }
 
     /// The blake3 sum of the model's file, in hex, which stands for the weights.
@@ -209,8 +211,7 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::model`].
     pub fn digest(&self) -> Result<String, Error> {
-        let bytes = folder::read(&folder::current(&self.0), MODEL)?;
-        Ok(blake3::hash(&bytes).to_hex().to_string())
+        folder::read(&folder::current(&self.0), MODEL).map(|(_, sum)| sum)
     }
 
     /// The checksums of its files, as they are stored.
@@ -219,18 +220,19 @@ impl Checkpoint {
         std::fs::read(&path).map_err(|error| Error::checkpoint(&path, format!("cannot be read: {error}")))
     }
 
-    fn part<T: DeserializeOwned>(&self, name: &str) -> Result<(T, HashMap<String, Tensor>), Error> {
+    /// A file's note, tensors, and sum.
+    fn part<T: DeserializeOwned>(&self, name: &str) -> Result<(T, HashMap<String, Tensor>, String), Error> {
         let folder = folder::current(&self.0);
         if !folder.exists() {
             return Err(Error::checkpoint(&self.0, "there is no checkpoint here"));
         }
-        let bytes = folder::read(&folder, name)?;
+        let (bytes, sum) = folder::read(&folder, name)?;
         let path = folder.join(name);
         let (tensors, note) = tensors::read(&bytes).map_err(|what| Error::checkpoint(&path, what))?;
         let note = note.ok_or_else(|| Error::checkpoint(&path, "was not written by hemf"))?;
         let note = serde_json::from_str(&note)
             .map_err(|error| Error::checkpoint(&path, format!("was written by another version of hemf: {error}")))?;
-        Ok((note, tensors))
+        Ok((note, tensors, sum))
     }
 }
 

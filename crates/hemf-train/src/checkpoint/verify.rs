@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use serde::Serialize;
 
-use super::{Checkpoint, MODEL, STATE, folder};
+use super::{Checkpoint, MODEL, STATE, folder, learnt};
 use crate::{Error, Logged, RunFolder};
 
 /// What was found of one checkpoint, or of the log.
@@ -42,14 +42,11 @@ fn verified(path: &std::path::Path, result: Result<String, Error>) -> Verified {
 
 fn check(checkpoint: &Checkpoint) -> Result<String, Error> {
     let folder = folder::current(checkpoint.path());
-    let names = folder::names(&folder)?;
     // Model and state are verified as they are loaded.
-    for name in names.iter().filter(|name| *name != MODEL && *name != STATE) {
-        folder::read(&folder, name)?;
-    }
     let model = checkpoint.model()?;
+    learnt::check(&folder, &model.digest)?;
     let mut what = format!("{} tensors", model.tensors.len());
-    if folder.join(STATE).exists() || names.iter().any(|name| name == STATE) {
+    if folder.join(STATE).exists() || folder::holds(&folder, STATE)? {
         let state = checkpoint.state()?;
         if state.progress.epoch != model.card.epoch {
             let what = format!("{MODEL} is of epoch {}, {STATE} of {}", model.card.epoch, state.progress.epoch);

@@ -8,12 +8,14 @@ use std::{
 
 use crate::{Error, OutputConfig, RunConfig, checkpoint::Checkpoint};
 
+mod begun;
 mod list;
 mod lock;
 mod log;
 mod read;
 mod tensorboard;
 
+pub use begun::Begun;
 pub use list::{RunSummary, Standing, differing_settings};
 pub(crate) use lock::Lock;
 pub use log::{EpochRecord, StepRecord};

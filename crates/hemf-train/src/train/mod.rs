@@ -126,6 +126,7 @@ impl Trainer {
         let lock = match parts.world.is_first() {
             true => {
                 folder.write_config(&config)?;
+                folder.write_begun()?;
                 Some(Lock::hold(folder)?)
             }
             false => None,

@@ -47,7 +47,8 @@ pub(super) fn headlines(findings: &Findings) -> Vec<Headline> {
         value: number(score),
         interval: match interval_of(findings, key, None).map(|estimate| estimate.interval) {
             Some(Ok(interval)) => format!("{interval:.3}"),
-            _ => "no interval".to_owned(),
+            Some(Err(reason)) => format!("no interval: {reason}"),
+            None => "no interval".to_owned(),
         },
     };
     shown.into_iter().map(headline).collect()
@@ -78,7 +79,8 @@ pub(super) fn checklist(evaluation: &Evaluation, findings: &Findings) -> Section
     let mut rows = vec![
         row(["Accuracy, sensitivity, specificity, PPV, NPV", &closed("Wilson"), &split, highest]),
         row(["AUC of a class", &closed("DeLong"), &split, "none: over all thresholds"]),
-        row(["Balanced accuracy, F1, MCC, kappa, macro AUC, calibration", &how(findings), &split, highest]),
+        row(["Balanced accuracy, F1, MCC, kappa, macro AUC, log loss, Brier score", &how(findings), &split, highest]),
+        row(["Calibration errors", "none, for the reason told at Calibration", &split, highest]),
         row(["Sensitivity and specificity at an operating point", &closed("Wilson"), &split, &thresholds]),
         row(["Accuracy on the most confident images", &closed("Wilson"), &split, "told beside each"]),
         row(["Accuracy and AUC of a subgroup", &closed("Wilson; bootstrap within classes"), &split, highest]),
@@ -94,6 +96,18 @@ pub(super) fn checklist(evaluation: &Evaluation, findings: &Findings) -> Section
          seed of the training would is not in them: train with several seeds for that.",
         facts.settings.level * 100.0
     ));
+    if by_groups {
+        section.paragraphs.push(
+            "Means over the classes are taken over the classes that these images have. A resample of groups that lacks one of \
+             them has no such mean, and the interval is of the others; report.txt tells how many."
+                .to_owned(),
+        );
+    }
+    section.paragraphs.push(
+        "“No interval” stands where a number is the same in every resample, as a perfect score is, or where half of the \
+         resamples or more do not have it: how far it may be off is then not known."
+            .to_owned(),
+    );
     if findings.costs.is_some() {
         let decided = "none: the decision of least expected cost";
         rows.push(row(["Mean cost of an image", &how(findings), &split, decided]));

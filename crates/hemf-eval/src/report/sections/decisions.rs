@@ -12,7 +12,8 @@ use crate::report::{Costed, Findings};
 pub(super) fn decisions(evaluation: &Evaluation, findings: &Findings) -> Section {
     let mut section = Section::new("decisions", "Decisions");
     if evaluation.validation.is_none() {
-        section.paragraphs.push("Without validation images no threshold was chosen.".to_owned());
+        let reason = evaluation.facts.no_validation.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        section.paragraphs.push(format!("Without validation images no threshold was chosen{reason}."));
     } else {
         section.paragraphs.push(format!(
             "Thresholds were chosen on the validation images to reach a sensitivity or specificity there, and applied \
@@ -86,11 +87,14 @@ pub(super) fn trust(folder: &Path, evaluation: &Evaluation, findings: &Findings)
     });
     let head = ["Probabilities", "Log loss", "Brier", "ECE, equal width", "ECE, equal mass", "Largest error"];
     section.tables.push(table("Calibration before and after the temperature", &head, rows.collect()));
-    if evaluation.samples.groups.is_some() {
-        let caution = "The bars in the diagrams take images as independent, which those of a group are not: they are too \
-                       short.";
-        section.paragraphs.push(caution.to_owned());
-    }
+    let bars = match evaluation.samples.groups {
+        Some(_) => "resamples of whole groups; a bin of few groups, or whose accuracy no resample changes, has none",
+        None => "Wilson's interval",
+    };
+    section.paragraphs.push(format!(
+        "The bars in the diagrams are {bars}. The calibration errors have no interval: what is drawn twice moves a bin away \
+         from its mean, so that the errors of resamples are larger than those of the images."
+    ));
     section.figures.push(figure(folder, "reliability", "Accuracy against confidence, as the network gives it.")?);
     if evaluation.facts.temperature.is_some() {
         section.figures.push(figure(folder, "reliability_calibrated", "The same with the temperature.")?);

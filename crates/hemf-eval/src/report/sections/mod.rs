@@ -8,6 +8,7 @@ mod scores;
 
 use std::path::Path;
 
+use hemf_data::counted;
 use hemf_metrics::Score;
 use hemf_metrics::uncertainty::Estimate;
 use hemf_train::Error;
@@ -26,7 +27,7 @@ pub(super) fn page(folder: &Path, evaluation: &Evaluation, findings: &Findings) 
     sections.push(decisions::trust(folder, evaluation, findings)?);
     sections.extend(scores::subgroups(findings));
     sections.push(errors::errors(evaluation));
-    sections.push(origin::data(evaluation));
+    sections.push(origin::data(evaluation, findings));
     sections.push(origin::model_card(evaluation, findings));
     sections.push(origin::config(evaluation)?);
     sections.push(origin::provenance(evaluation));
@@ -43,7 +44,7 @@ pub(super) fn page(folder: &Path, evaluation: &Evaluation, findings: &Findings) 
 fn shown(estimate: &Estimate) -> String {
     match (estimate.value, estimate.interval) {
         (Score::Defined(value), Ok(interval)) => format!("{value:.3} ({interval:.3})"),
-        (Score::Defined(value), Err(_)) => format!("{value:.3}"),
+        (Score::Defined(value), Err(_)) => format!("{value:.3} (no interval)"),
         (Score::Undefined(reason), _) => format!("– ({reason})"),
     }
 }
@@ -60,8 +61,8 @@ fn runs(evaluation: &Evaluation) -> String {
 fn images(evaluation: &Evaluation) -> String {
     let count = evaluation.predictions.len();
     match evaluation.facts.split.as_str() {
-        "all" => format!("{count} images"),
-        split => format!("{count} {split} images"),
+        "all" => counted(count, "image"),
+        split => counted(count, &format!("{split} image")),
     }
 }
 

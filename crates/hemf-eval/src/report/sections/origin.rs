@@ -1,13 +1,15 @@
 //! Where the numbers come from: data, network, configuration, provenance.
 
+use hemf_data::counted;
 use hemf_train::Error;
+use serde::Serialize;
 
-use super::{images, number, table};
+use super::{images, number, scores, table};
 use crate::report::Findings;
 use crate::report::page::Section;
-use crate::{Evaluation, NetworkFacts};
+use crate::{Evaluation, NetworkFacts, Views};
 
-pub(super) fn data(evaluation: &Evaluation) -> Section {
+pub(super) fn data(evaluation: &Evaluation, findings: &Findings) -> Section {
     let mut section = Section::new("data", "Data and leakage");
     let audit = &evaluation.facts.audit;
     let rows = audit.classes.iter().map(|count| {
@@ -24,6 +26,10 @@ pub(super) fn data(evaluation: &Evaluation) -> Section {
         ("Of these, in training and among the images measured", audit.groups_trained_and_measured.to_string()),
         ("Equal files in more than one split", audit.duplicates_across_splits.to_string()),
         ("Of these, in training and among the images measured", audit.duplicates_trained_and_measured.to_string()),
+        (
+            "Images measured that overlap with training, by group or content",
+            audit.trained_and_measured.len().to_string(),
+        ),
         ("Equal files with different classes", audit.conflicting_labels.to_string()),
         ("Near duplicates", "not searched for here".to_owned()),
     ];
@@ -34,6 +40,7 @@ pub(super) fn data(evaluation: &Evaluation) -> Section {
         leaks.notes.extend(audit.examples.iter().cloned());
     }
     section.tables.push(leaks);
+    section.tables.extend(findings.overlap.as_ref().map(scores::by_column));
     section
 }
 
@@ -42,8 +49,7 @@ pub(super) fn model_card(evaluation: &Evaluation, findings: &Findings) -> Sectio
     let facts = &evaluation.facts;
     let classes = evaluation.predictions.classes().join(", ");
     let network = |network: &NetworkFacts| {
-        let model = &network.config["model"];
-        let kind = model["kind"].as_str().or(model["preset"].as_str()).unwrap_or("a network");
+        let kind = network.network();
         let size = &network.config["data"]["preprocessing"]["size"];
         format!("{kind}, {:.2} million parameters, {size} x {size} pixels", network.parameters as f64 / 1e6)
     };
@@ -97,6 +103,12 @@ pub(super) fn provenance(evaluation: &Evaluation) -> Section {
     let text = |what: String, how: String| vec![what, how];
     let mut rows = vec![
         text("Measured by".to_owned(), facts.program.clone()),
+        text("Command".to_owned(), command(evaluation)),
+        text(
+            "Date and machine".to_owned(),
+            "not in these files, so that the same evaluation has the same bytes; the dates of the files tell"
+                .to_owned(),
+        ),
         text("Folder of the images".to_owned(), facts.data.clone()),
         text("Manifest (seal)".to_owned(), facts.manifest_seal.clone()),
         text("Seed of the split".to_owned(), facts.split_seed.to_string()),
@@ -107,11 +119,87 @@ pub(super) fn provenance(evaluation: &Evaluation) -> Section {
         let seed = network.config["train"]["seed"].to_string();
         let accuracy = network.validation_accuracy.map_or("not measured".to_owned(), |value| format!("{value:.4}"));
         rows.push(text(of("trained by"), network.program.clone()));
+        let begun = network.begun.as_ref();
+        let (when, where_) = begun.map_or(("not known".to_owned(), "not known".to_owned()), |begun| {
+            (begun.time.clone(), format!("{}, {}, {}", begun.processor, counted(begun.cores, "core"), begun.system))
+        });
+        rows.push(text(of("training begun (UTC)"), when));
+        rows.push(text(of("trained on"), where_));
         rows.push(text(of("weights (blake3)"), network.weights.clone()));
-        rows.push(text(of("trained on (seal)"), network.manifest_seal.clone()));
+        rows.push(text(of("manifest of the training (seal)"), network.manifest_seal.clone()));
         rows.push(text(of("seed of the training"), seed));
         rows.push(text(of("epoch, validation accuracy"), format!("{}, {accuracy}", network.epoch)));
     }
     section.tables.push(table("Where the numbers come from", &["", ""], rows));
     section
+}
+
+/// How a choice is called on the command line.
+fn word(choice: &impl Serialize) -> String {
+    let name = serde_json::to_value(choice).ok();
+    name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned()
+}
+
+/// What makes the same numbers again: not what was typed, but what it came to, with names in place of paths.
+fn command(evaluation: &Evaluation) -> String {
+    let facts = &evaluation.facts;
+    let runs: Vec<&str> = facts.networks.iter().map(|network| network.run.as_str()).collect();
+    let mut words = vec!["hemf eval".to_owned(), runs[0].to_owned()];
+    words.extend(runs[1..].iter().map(|run| format!("--ensemble {run}")));
+    if facts.networks[0].manifest_seal != facts.manifest_seal {
+        words.push(format!("--data {}", facts.data));
+    }
+    if facts.split != "all" {
+        words.push(format!("--split {}", facts.split));
+    }
+    if facts.views != Views::One {
+        words.push(format!("--tta {}", word(&facts.views)));
+    }
+    if runs.len() > 1 || facts.views != Views::One {
+        words.push(format!("--average {}", word(&facts.averaging)));
+    }
+    let settings = &facts.settings;
+    let targets: Vec<String> = settings.targets.iter().map(f64::to_string).collect();
+    words.push(format!("--targets {}", targets.join(",")));
+    if !settings.subgroups.is_empty() {
+        words.push(format!("--subgroups {}", settings.subgroups.join(",")));
+    }
+    if settings.costs.is_some() {
+        words.push("--costs FILE".to_owned());
+    }
+    words.push(format!("--resamples {} --seed {} --level {}", settings.resamples, settings.seed, settings.level));
+    words.push(format!("--errors {}", settings.errors));
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::example::evaluation;
+
+    #[test]
+    fn the_card_names_the_network_and_the_provenance_the_command() {
+        let mut of = evaluation();
+        let model = of.facts.networks[0].config["model"].clone();
+        let page = |evaluation: &Evaluation| {
+            let folder = tempfile::tempdir().unwrap();
+            crate::write_report(folder.path(), evaluation).unwrap();
+            std::fs::read_to_string(folder.path().join("index.html")).unwrap()
+        };
+        let text = page(&of);
+        for expected in [
+            "hemf-nano, 1.00 million parameters",
+            "hemf eval covid-nano --split test --targets 0.9,0.95 --resamples 200 --seed 0 --level 0.95 --errors 12",
+            "2026-01-31T12:00:00Z",
+            "a processor, 2 cores, linux x86_64",
+        ] {
+            assert!(text.contains(expected), "{expected}");
+        }
+        assert!(text == page(&of), "the same evaluation, the same bytes");
+        of.facts.networks[0].config["model"]["slots"] = 63.into();
+        assert_ne!(of.facts.networks[0].config["model"], model);
+        assert!(page(&of).contains("hemf of other sizes"));
+        (of.facts.views, of.facts.manifest_seal) = (Views::TenCrops, "another".into());
+        assert!(command(&of).contains("--data images --split test --tta ten-crops --average probability"));
+    }
 }

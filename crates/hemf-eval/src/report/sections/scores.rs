@@ -8,7 +8,7 @@ use hemf_train::Error;
 use super::{interval_of, number, shown, table};
 use crate::Evaluation;
 use crate::report::Findings;
-use crate::report::page::{Section, figure};
+use crate::report::page::{Section, Table, figure};
 
 pub(super) fn pictures(folder: &Path, evaluation: &Evaluation) -> Result<Section, Error> {
     let mut section = Section::new("pictures", "Pictures");
@@ -106,21 +106,24 @@ pub(super) fn subgroups(findings: &Findings) -> Option<Section> {
         let caution = "Each interval is for its subgroup by itself: of many subgroups some lie apart by chance.";
         section.paragraphs.push(caution.to_owned());
     }
-    for Subgroups { column, groups } in &findings.subgroups {
-        let rows = groups.iter().map(|group| {
-            let estimates = [&group.accuracy, &group.balanced_accuracy, &group.macro_auc].map(shown);
-            [group.value.clone(), group.samples.to_string()].into_iter().chain(estimates).collect()
-        });
-        let head = [column.as_str(), "Images", "Accuracy", "Balanced accuracy", "Macro AUC"];
-        let mut by_column = table(&format!("By {column}"), &head, rows.collect());
-        let notices = |group: &Subgroup| format!("{}: {}", group.value, group.notices.join("; "));
-        by_column.notes = groups.iter().filter(|group| !group.notices.is_empty()).map(notices).collect();
-        section.tables.push(by_column);
-    }
+    section.tables.extend(findings.subgroups.iter().map(by_column));
     for (column, reason) in &findings.not_subgroups {
         section.paragraphs.push(format!(
             "The column \"{column}\" is left out: {reason}. Name it with --subgroups to have it all the same."
         ));
     }
     (!section.tables.is_empty() || !section.paragraphs.is_empty()).then_some(section)
+}
+
+/// The scores of each value of a column.
+pub(super) fn by_column(Subgroups { column, groups }: &Subgroups) -> Table {
+    let rows = groups.iter().map(|group| {
+        let estimates = [&group.accuracy, &group.balanced_accuracy, &group.macro_auc].map(shown);
+        [group.value.clone(), group.samples.to_string()].into_iter().chain(estimates).collect()
+    });
+    let head = [column.as_str(), "Images", "Accuracy", "Balanced accuracy", "Macro AUC"];
+    let mut table = table(&format!("By {column}"), &head, rows.collect());
+    let notices = |group: &Subgroup| format!("{}: {}", group.value, group.notices.join("; "));
+    table.notes = groups.iter().filter(|group| !group.notices.is_empty()).map(notices).collect();
+    table
 }
