@@ -108,7 +108,7 @@ fn no_link_takes_pictures_from_one_split_into_another() {
     let folders = Prepare { rule: Rule::Folders {}, ..Default::default() };
     let made = folders.run(dir.path()).unwrap();
     assert_eq!([Split::Train, Split::Test].map(|split| made.manifest.class_counts(split)), [[2, 2], [2, 2]]);
-    assert!(made.notices.iter().any(|notice| notice.starts_with("1 links")), "{:?}", made.notices);
+    assert!(made.notices.iter().any(|notice| notice.starts_with("passed over: 1 link ")), "{:?}", made.notices);
 
     std::fs::remove_dir_all(dir.path().join("test_set/b")).unwrap();
     symlink("../training_set/b", dir.path().join("test_set/b")).unwrap();
@@ -142,7 +142,7 @@ fn links_back_end_there_and_odd_names_pass() {
     symlink(elsewhere.path(), elsewhere.path().join("more/loop")).unwrap();
     symlink(elsewhere.path(), dir.path().join("c/outside")).unwrap();
     let made = stratified(1.0, 0.0, 0.0).run(dir.path()).unwrap();
-    assert!(made.notices.iter().any(|notice| notice.starts_with("4 links")), "{:?}", made.notices);
+    assert!(made.notices.iter().any(|notice| notice.starts_with("passed over: 4 links ")), "{:?}", made.notices);
     assert_eq!(made.manifest.class_counts(Split::Train), [2, 2, 3]);
     assert_eq!(made.manifest.rows()[6].path, "c/outside/more/img_00000.png");
     let unique: BTreeSet<_> = made.manifest.rows().iter().map(|row| &row.blake3).collect();
