@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hemf_data::counted;
 use hemf_data::{Manifest, Row, Split};
 use serde::{Deserialize, Serialize};
 
@@ -123,13 +122,18 @@ impl Audit {
     /// What of the training is in what is measured, as far as the manifest tells, as a sentence or two.
     pub fn leak(&self) -> Option<String> {
         let images = self.trained_and_measured.len();
-        let groups = counted(self.groups_trained_and_measured, "group");
-        let contents = counted(self.duplicates_trained_and_measured, "file content");
+        let groups = (self.groups_trained_and_measured, "group (such as a patient)", "groups (such as patients)");
+        let contents = (self.duplicates_trained_and_measured, "file content", "file contents");
+        let shared: Vec<String> = [groups, contents]
+            .into_iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, several)| format!("{count} {}", if count == 1 { one } else { several }))
+            .collect();
         (images > 0).then(|| {
             format!(
-                "Training and measured images overlap: {} of the measured ones share {groups} (such as patients) and \
-                 {contents} with training. The numbers are too good.",
-                images
+                "Training and measured images overlap: {images} of the measured ones share {} with training. The numbers may \
+                 be too good.",
+                shared.join(" and ")
             )
         })
     }
@@ -161,7 +165,7 @@ mod tests {
         assert_eq!(audit.trained_and_measured, ["b", "d"]);
         let leak = audit.leak().unwrap();
         assert!(
-            leak.contains(" 2 of the measured ones share 1 group (such as patients) and 1 file content with"),
+            leak.contains(" 2 of the measured ones share 1 group (such as a patient) and 1 file content with"),
             "{leak}"
         );
         assert!(audit.has_groups);

@@ -83,8 +83,15 @@ pub(super) fn checklist(evaluation: &Evaluation, findings: &Findings) -> Section
         row(["Calibration errors", "none, for the reason told at Calibration", &split, highest]),
         row(["Sensitivity and specificity at an operating point", &closed("Wilson"), &split, &thresholds]),
         row(["Accuracy on the most confident images", &closed("Wilson"), &split, "told beside each"]),
-        row(["Accuracy and AUC of a subgroup", &closed("Wilson; bootstrap within classes"), &split, highest]),
     ];
+    if !findings.subgroups.is_empty() || findings.overlap.is_some() {
+        rows.push(row([
+            "Accuracy and AUC of a subgroup",
+            &closed("Wilson; bootstrap within classes"),
+            &split,
+            highest,
+        ]));
+    }
     section.paragraphs.push(format!(
         "Images were split by the rule \"{}\" with seed {}. {}",
         facts.rule,

@@ -14,7 +14,8 @@ pub(super) fn errors(evaluation: &Evaluation) -> Section {
     let maps: Vec<&str> = evaluation.errors[0].heat.iter().map(|(name, _)| name.as_str()).collect();
     section.paragraphs.push(format!(
         "Grad-CAM: what the wrong answer rests on, brighter where more: {}, named by branch and stage. The last one is \
-         what decides. Late maps are coarse, a few cells across. A heat map shows where the network looked, not why.",
+         what decides. Late maps are coarse, a few cells across. A picture without colour has no place \
+         that speaks for the answer. A heat map shows where the network looked, not why.",
         maps.join(", ")
     ));
     let rows: Vec<&[f64]> = predictions.rows().collect();

@@ -40,10 +40,12 @@ pub(super) fn page(folder: &Path, evaluation: &Evaluation, findings: &Findings) 
     })
 }
 
-/// `0.870 (0.790 to 0.922)`, or a dash with the reason.
+/// `0.870 (0.790 to 0.922)`, whose brackets stay on one line, or a dash with the reason.
 fn shown(estimate: &Estimate) -> String {
     match (estimate.value, estimate.interval) {
-        (Score::Defined(value), Ok(interval)) => format!("{value:.3} ({interval:.3})"),
+        (Score::Defined(value), Ok(interval)) => {
+            format!("{value:.3} ({})", format!("{interval:.3}").replace(' ', "\u{a0}"))
+        }
         (Score::Defined(value), Err(_)) => format!("{value:.3} (no interval)"),
         (Score::Undefined(reason), _) => format!("– ({reason})"),
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{images, number, scores, table};
 use crate::report::Findings;
 use crate::report::page::Section;
-use crate::{Evaluation, NetworkFacts, Views};
+use crate::{Evaluation, Facts, NetworkFacts, Views};
 
 pub(super) fn data(evaluation: &Evaluation, findings: &Findings) -> Section {
     let mut section = Section::new("data", "Data and leakage");
@@ -17,19 +17,21 @@ pub(super) fn data(evaluation: &Evaluation, findings: &Findings) -> Section {
         [count.class.clone()].into_iter().chain(counts).collect()
     });
     section.tables.push(table("Images of each class", &["Class", "Training", "Validation", "Test"], rows.collect()));
-    let groups = match audit.has_groups {
-        true => audit.groups_across_splits.to_string(),
+    let of_groups = |count: usize| match audit.has_groups {
+        true => count.to_string(),
         false => "not known: the manifest has no groups".to_owned(),
     };
+    let overlap = audit.trained_and_measured.len();
+    let overlap = match audit.has_groups {
+        true => overlap.to_string(),
+        false => format!("{overlap} by content; by group not known"),
+    };
     let rows = [
-        ("Groups (patients, lesions) in more than one split", groups),
-        ("Of these, in training and among the images measured", audit.groups_trained_and_measured.to_string()),
+        ("Groups (patients, lesions) in more than one split", of_groups(audit.groups_across_splits)),
+        ("Of these, in training and among the images measured", of_groups(audit.groups_trained_and_measured)),
         ("Equal files in more than one split", audit.duplicates_across_splits.to_string()),
         ("Of these, in training and among the images measured", audit.duplicates_trained_and_measured.to_string()),
-        (
-            "Images measured that overlap with training, by group or content",
-            audit.trained_and_measured.len().to_string(),
-        ),
+        ("Images measured that overlap with training, by group or content", overlap),
         ("Equal files with different classes", audit.conflicting_labels.to_string()),
         ("Near duplicates", "not searched for here".to_owned()),
     ];
@@ -62,7 +64,7 @@ pub(super) fn model_card(evaluation: &Evaluation, findings: &Findings) -> Sectio
         text("Not for", "diagnosis: it is no medical device, and nothing here says how it does on other patients, scanners or sites".to_owned()),
         text("Trained on", trained_on(evaluation)),
         text("Measured on", format!("{}, accuracy {}", images(evaluation), number(findings.report.accuracy))),
-        text("Views of an image", format!("{:?}, averaged by {:?}", facts.views, facts.averaging).to_lowercase()),
+        text("How it is asked", asked(facts)),
         text("Known limits", "an image of none of the classes is put into one of them all the same".to_owned()),
     ];
     section.tables.push(table("In short", &["", ""], rows));
@@ -134,6 +136,21 @@ pub(super) fn provenance(evaluation: &Evaluation) -> Section {
     section
 }
 
+/// How an image is looked at, and by how many networks.
+fn asked(facts: &Facts) -> String {
+    let (networks, views) = (facts.networks.len(), facts.views.list().len());
+    match (networks, views) {
+        (1, 1) => "one network, one view of each image".to_owned(),
+        _ => format!(
+            "{}, {} of each image ({}), averaged by {}",
+            counted(networks, "network"),
+            counted(views, "view"),
+            word(&facts.views),
+            word(&facts.averaging)
+        ),
+    }
+}
+
 /// How a choice is called on the command line.
 fn word(choice: &impl Serialize) -> String {
     let name = serde_json::to_value(choice).ok();
@@ -192,6 +209,8 @@ mod tests {
             "hemf eval covid-nano --split test --targets 0.9,0.95 --resamples 200 --seed 0 --level 0.95 --errors 12",
             "2026-01-31T12:00:00Z",
             "a processor, 2 cores, linux x86_64",
+            "one network, one view of each image",
+            "0 by content; by group not known",
         ] {
             assert!(text.contains(expected), "{expected}");
         }
@@ -200,6 +219,7 @@ mod tests {
         assert_ne!(of.facts.networks[0].config["model"], model);
         assert!(page(&of).contains("hemf of other sizes"));
         (of.facts.views, of.facts.manifest_seal) = (Views::TenCrops, "another".into());
+        assert_eq!(asked(&of.facts), "1 network, 10 views of each image (ten-crops), averaged by probability");
         assert!(command(&of).contains("--data images --split test --tta ten-crops --average probability"));
     }
 }

@@ -73,24 +73,43 @@ pub(super) fn per_class(findings: &Findings) -> Section {
         ("weighted", "by number of images", &findings.report.weighted),
         ("micro", "over all decisions", &findings.report.micro),
     ];
+    let with_interval = |key: &str, plain: Score| interval_of(findings, key, None).map_or_else(|| number(plain), shown);
     let rows = means.map(|(name, meaning, means)| {
-        let scores = [means.precision, means.recall, means.f1, means.auc, means.average_precision].map(number);
+        let scores = [
+            ("precision", means.precision),
+            ("recall", means.recall),
+            ("f1", means.f1),
+            ("auc", means.auc),
+            ("average_precision", means.average_precision),
+        ];
+        let scores = scores.map(|(score, plain)| match (name, score) {
+            // These are the accuracy by another name.
+            ("micro", "precision" | "recall" | "f1") | ("weighted", "recall") => with_interval("accuracy", plain),
+            _ => with_interval(&format!("{name}.{score}"), plain),
+        });
         [name.to_owned(), meaning.to_owned()].into_iter().chain(scores).collect()
     });
     let head = ["Mean", "Weighs", "PPV", "Sensitivity", "F1", "AUC", "Average precision"];
     section.tables.push(table("Means over the classes", &head, rows.to_vec()));
     let report = &findings.report;
     let mut rows = vec![
-        vec!["AUC, one against one (Hand and Till)".to_owned(), number(report.auc_one_vs_one)],
+        vec!["AUC, one against one (Hand and Till)".to_owned(), with_interval("auc_one_vs_one", report.auc_one_vs_one)],
         vec![
-            "Kappa, linear and quadratic (for classes with an order)".to_owned(),
-            format!("{}, {}", number(report.kappa_linear), number(report.kappa_quadratic)),
+            "Kappa with linear weights (for classes with an order)".to_owned(),
+            with_interval("kappa_linear", report.kappa_linear),
         ],
-        vec!["Log loss in nats".to_owned(), number(report.log_loss)],
-        vec!["Brier score".to_owned(), number(report.brier)],
+        vec![
+            "Kappa with quadratic weights (for classes with an order)".to_owned(),
+            with_interval("kappa_quadratic", report.kappa_quadratic),
+        ],
+        vec!["Log loss in nats".to_owned(), with_interval("log_loss", report.log_loss)],
+        vec!["Brier score (0 to 2)".to_owned(), with_interval("brier", report.brier)],
     ];
     let beyond_first = report.top_k_accuracy.iter().filter(|(k, _)| **k > 1);
-    rows.extend(beyond_first.map(|(k, score)| vec![format!("Top-{k} accuracy"), number(*score)]));
+    rows.extend(
+        beyond_first
+            .map(|(k, score)| vec![format!("Top-{k} accuracy"), with_interval(&format!("top_k_accuracy.{k}"), *score)]),
+    );
     section.tables.push(table("Scores of the whole", &["Score", "Value"], rows));
     let undefined = report.undefined.iter().map(|undefined| {
         let class = undefined.class.as_ref().map(|class| format!(" of {class}")).unwrap_or_default();
@@ -126,4 +145,21 @@ pub(super) fn by_column(Subgroups { column, groups }: &Subgroups) -> Table {
     let notices = |group: &Subgroup| format!("{}: {}", group.value, group.notices.join("; "));
     table.notes = groups.iter().filter(|group| !group.notices.is_empty()).map(notices).collect();
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::example::evaluation;
+
+    #[test]
+    fn every_mean_has_its_interval() {
+        let folder = tempfile::tempdir().unwrap();
+        let findings = crate::write_report(folder.path(), &evaluation()).unwrap();
+        let section = per_class(&findings);
+        let [_, means, whole] = &section.tables[..] else { panic!("{} tables", section.tables.len()) };
+        for row in means.rows.iter().map(|row| &row[2..]).chain(whole.rows.iter().map(|row| &row[1..])) {
+            assert!(row.iter().all(|cell| cell.contains("\u{a0}to\u{a0}")), "{row:?}");
+        }
+    }
 }
