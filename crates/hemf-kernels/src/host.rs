@@ -23,10 +23,19 @@ pub fn composed<T>(task: impl FnOnce() -> T) -> T {
     task()
 }
 
-/// Whether the CPU kernels can run on `t`: f32 in main memory, and not [`composed`]. Everything else takes an operation's
-/// composed form.
+/// Whether the CPU kernels can run on `t`: f32 in main memory, and not [`composed`]. Everything else takes the kernels of a
+/// GPU ([`crate::cuda`]) or an operation's composed form.
 pub fn native(t: &Tensor) -> bool {
+    #[cfg(test)]
+    if crate::cuda::emulator::is_on() {
+        return false;
+    }
     t.dtype() == DType::F32 && matches!(t.device(), Device::Cpu) && !COMPOSED.get()
+}
+
+/// Whether everything is to be [`composed`] on this thread.
+pub(crate) fn is_composed() -> bool {
+    COMPOSED.get()
 }
 
 /// Fails where no kernel may run.

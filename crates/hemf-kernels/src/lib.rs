@@ -33,6 +33,7 @@ mod batch_norm;
 mod concat;
 mod conv2d;
 mod cross_entropy;
+mod cuda;
 mod depthwise;
 mod elementwise;
 mod external_attention;

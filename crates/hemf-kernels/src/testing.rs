@@ -52,19 +52,36 @@ fn distance(got: &Tensor, want: &Tensor, what: &str) -> f64 {
 /// Checks `op` (f32) against `composed` (run in f64): output and every gradient within `tolerance` of the largest value;
 /// then the composed gradients against central differences at some entries of each input.
 pub(crate) fn check(name: &str, op: Op, composed: Op, inputs: &[Tensor], tolerance: f64) {
+    let Compared { wide, gradients, cotangent } = compare(name, op, composed, inputs, tolerance);
+    for (i, gradient) in gradients.iter().enumerate() {
+        finite_differences(name, composed, &wide, i, gradient, &cotangent);
+    }
+}
+
+/// What a comparison was with, in f64.
+struct Compared {
+    wide: Vec<Tensor>,
+    gradients: Vec<Tensor>,
+    cotangent: Tensor,
+}
+
+/// `op` on the inputs against `composed` on them in f64.
+fn compare(name: &str, op: Op, composed: Op, inputs: &[Tensor], tolerance: f64) -> Compared {
     let wide: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::F64).unwrap()).collect();
     let (shape_of, _) = run(composed, &wide, None).unwrap();
     let cotangent = random(shape_of.dims(), 99);
     let (want, want_grads) = run(composed, &wide, Some(&cotangent)).unwrap();
-    let (got, got_grads) = run(op, inputs, Some(&cotangent)).unwrap();
+    let (got, got_grads) = run(op, inputs, Some(&cotangent)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let error = distance(&got, &want, name);
     assert!(error < tolerance, "{name}: output off by {error:e}");
-    for (i, (got, want)) in got_grads.iter().zip(&want_grads).enumerate() {
+    let mut gradients = Vec::new();
+    for (i, (got, want)) in got_grads.iter().zip(want_grads).enumerate() {
         let (Some(got), Some(want)) = (got, want) else { panic!("{name}: no gradient for input {i}") };
-        let error = distance(got, want, name);
+        let error = distance(got, &want, name);
         assert!(error < tolerance, "{name}: gradient {i} off by {error:e}");
-        finite_differences(name, composed, &wide, i, want, &cotangent);
+        gradients.push(want);
     }
+    Compared { wide, gradients, cotangent }
 }
 
 fn finite_differences(name: &str, composed: Op, inputs: &[Tensor], i: usize, gradient: &Tensor, cotangent: &Tensor) {
@@ -125,4 +142,15 @@ pub(crate) fn each_level(mut task: impl FnMut(Level)) {
         }
     }
     simd::force(Level::Avx512);
+}
+
+/// Checks the kernels of a GPU, run on the processor, against `composed` in f64: as [`check`] does in f32, and in bf16, where
+/// each result is rounded to 8 bits and may be a few of its steps off.
+pub(crate) fn check_cuda(name: &str, op: Op, composed: Op, inputs: &[Tensor], tolerance: f64) {
+    crate::cuda::emulator::emulated(|| {
+        let ours = format!("{name}, CUDA");
+        compare(&ours, op, composed, inputs, tolerance);
+        let narrow: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::BF16).unwrap()).collect();
+        compare(&format!("{ours}, bf16"), op, composed, &narrow, 1.5e-2);
+    });
 }

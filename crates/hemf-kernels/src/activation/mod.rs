@@ -10,6 +10,7 @@
 
 mod composed;
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -49,10 +50,10 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 }
 
 fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if native(x) {
-        tape::apply1(activation, activation.needs(), &x.contiguous()?)
-    } else {
-        composed::apply(x, activation)
+    match x {
+        _ if native(x) => tape::apply1(activation, activation.needs(), &x.contiguous()?),
+        _ if crate::cuda::suits(&[x]) => crate::cuda::apply(activation, activation.needs(), &[x]),
+        _ => composed::apply(x, activation),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 
 const ALL: [Activation; 3] = [Activation::Gelu, Activation::Relu, Activation::Sigmoid];
 
@@ -10,7 +10,8 @@ fn matches_the_composed_form() {
             let x = (random(&shape, 1) * 5.0).unwrap();
             let op = |t: &[Tensor]| apply(&t[0], activation);
             let oracle = |t: &[Tensor]| composed::apply(&t[0], activation);
-            check(activation.name(), &op, &oracle, &[x], 1e-6);
+            check(activation.name(), &op, &oracle, std::slice::from_ref(&x), 1e-6);
+            check_cuda(activation.name(), &op, &oracle, &[x], 1e-6);
         }
     }
 }

@@ -18,6 +18,7 @@
 
 mod composed;
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -46,10 +47,13 @@ pub fn axis_attention(q: &Tensor, k: &Tensor, v: &Tensor, decay: &[f32], axis: A
     if decay.is_empty() || channels % decay.len() != 0 {
         bail!("axis_attention: {} heads do not divide the channels of map {:?}", decay.len(), q.dims());
     }
+    let op = AxisAttention { decay: decay.to_vec(), axis };
+    if crate::cuda::suits(&[q, k, v]) && cuda::fits(q.dims(), decay, axis)? {
+        return crate::cuda::apply(op, Needs::Inputs, &[q, k, v]);
+    }
     if !(native(q) && native(k) && native(v)) {
         return composed::axis_attention(q, k, v, decay, axis);
     }
-    let op = AxisAttention { decay: decay.to_vec(), axis };
     tape::apply3(op, Needs::Inputs, &q.contiguous()?, &k.contiguous()?, &v.contiguous()?)
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 use Axis::{Columns, Rows};
 
 const DECAY: [f32; 4] = [-0.7, -0.1, 0.0, -2.0];
@@ -28,7 +28,9 @@ fn matches_the_composed_form() {
             let decay = &DECAY[..heads];
             let op = |t: &[Tensor]| axis_attention(&t[0], &t[1], &t[2], decay, axis);
             let oracle = |t: &[Tensor]| composed::axis_attention(&t[0], &t[1], &t[2], decay, axis);
-            check(&format!("axis attention {shape:?}, {heads} heads, {axis:?}"), &op, &oracle, &given(&shape), 3e-6);
+            let name = format!("axis attention {shape:?}, {heads} heads, {axis:?}");
+            check(&name, &op, &oracle, &given(&shape), 3e-6);
+            check_cuda(&name, &op, &oracle, &given(&shape), 3e-6);
         }
     }
 }

@@ -13,6 +13,7 @@
 
 mod composed;
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,9 @@ impl ChannelStats {
     /// The statistics of `x` (..., C), outside the gradient.
     pub fn of(x: &Tensor) -> Result<Self> {
         let x = x.detach();
+        if crate::cuda::suits(&[&x]) {
+            return cuda::statistics(&x.contiguous()?);
+        }
         if !native(&x) {
             return composed::statistics(&x);
         }
@@ -56,6 +60,9 @@ pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) ->
     }
     let stats = ChannelStats::of(x)?;
     let (pixels, _) = host::rows_of(x.shape());
+    if crate::cuda::suits(&[x, weight, bias]) {
+        return Ok((cuda::apply(x, weight, bias, &stats, eps, Some(pixels))?, stats, pixels));
+    }
     match sums {
         Some(sums) => {
             let (stats, pixels) = of_all_parts(&stats, pixels, &*sums)?;
@@ -85,10 +92,10 @@ fn of_all_parts(stats: &ChannelStats, pixels: usize, sums: &dyn part::Sums) -> R
 
 /// Normalises `x` (..., C) by given statistics (running averages), which are constants to the gradient.
 pub fn batch_norm_eval(x: &Tensor, weight: &Tensor, bias: &Tensor, stats: &ChannelStats, eps: f64) -> Result<Tensor> {
-    if native(x) {
-        apply(x, weight, bias, stats, eps, Statistics::Given)
-    } else {
-        composed::normalise(x, weight, bias, stats, eps)
+    match x {
+        _ if native(x) => apply(x, weight, bias, stats, eps, Statistics::Given),
+        _ if crate::cuda::suits(&[x, weight, bias]) => cuda::apply(x, weight, bias, stats, eps, None),
+        _ => composed::normalise(x, weight, bias, stats, eps),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 
 fn given(shape: &[usize]) -> [Tensor; 3] {
     let width = *shape.last().unwrap();
@@ -12,6 +12,7 @@ fn training_matches_the_composed_form() {
         let op = |t: &[Tensor]| Ok(batch_norm_train(&t[0], &t[1], &t[2], 1e-2)?.0);
         let oracle = |t: &[Tensor]| composed::batch_norm_train(&t[0], &t[1], &t[2], 1e-2);
         check(&format!("batch_norm_train {shape:?}"), &op, &oracle, &given(&shape), 5e-6);
+        check_cuda(&format!("batch_norm_train {shape:?}"), &op, &oracle, &given(&shape), 5e-6);
     }
 }
 
@@ -25,6 +26,7 @@ fn evaluation_matches_the_composed_form() {
         let op = |t: &[Tensor]| batch_norm_eval(&t[0], &t[1], &t[2], &stats, 1e-2);
         let oracle = |t: &[Tensor]| composed::normalise(&t[0], &t[1], &t[2], &wide_stats, 1e-2);
         check(&format!("batch_norm_eval {shape:?}"), &op, &oracle, &given(&shape), 5e-6);
+        check_cuda(&format!("batch_norm_eval {shape:?}"), &op, &oracle, &given(&shape), 5e-6);
     }
 }
 

@@ -3,6 +3,7 @@
 //! The gradient of each is its part of the gradient of the whole.
 
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ pub fn concat(maps: &[&Tensor]) -> Result<Tensor> {
         bail!("concat: maps {shapes:?} differ in more than their channels");
     }
     match maps {
+        [_, _] | [_, _, _] if crate::cuda::suits(maps) => crate::cuda::apply(Concat, Needs::Nothing, maps),
+        [a, b, c, d] if crate::cuda::suits(maps) => concat(&[&concat(&[a, b])?, &concat(&[c, d])?]),
         [a, ..] if !native(a) => Tensor::cat(maps, D::Minus1),
         [a, b] => tape::apply2(Concat, Needs::Nothing, &a.contiguous()?, &b.contiguous()?),
         [a, b, c] => tape::apply3(Concat, Needs::Nothing, &a.contiguous()?, &b.contiguous()?, &c.contiguous()?),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, random};
+use crate::testing::{check, check_cuda, random};
 
 #[test]
 fn matches_candle() {
@@ -13,6 +13,7 @@ fn matches_candle() {
             widths.iter().map(|w| random(&[leading.clone(), vec![*w]].concat(), *w as u64)).collect();
         let op = |t: &[Tensor]| concat(&t.iter().collect::<Vec<_>>());
         check("concat", &op, &|t| Tensor::cat(t, D::Minus1), &given, 1e-6);
+        check_cuda("concat", &op, &|t| Tensor::cat(t, D::Minus1), &given, 1e-6);
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod composed;
 mod cpu;
+mod cuda;
 mod lines;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,9 @@ pub fn depthwise(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     }
     check_bias(Some(bias), channels)?;
     x.dims4()?;
+    if cuda::fits(k) && crate::cuda::suits(&[x, weight, bias]) {
+        return crate::cuda::apply(Depthwise { k }, Needs::Inputs, &[x, weight, bias]);
+    }
     if !native(x) {
         return composed::depthwise(x, weight, bias);
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 
 #[test]
 fn matches_the_composed_form() {
@@ -17,6 +17,7 @@ fn matches_the_composed_form() {
         let op = |t: &[Tensor]| depthwise(&t[0], &t[1], &t[2]);
         let oracle = |t: &[Tensor]| composed::depthwise(&t[0], &t[1], &t[2]);
         check(&format!("depthwise {shape:?} k{k}"), &op, &oracle, &given, 3e-6);
+        check_cuda(&format!("depthwise {shape:?} k{k}"), &op, &oracle, &given, 3e-6);
     }
 }
 

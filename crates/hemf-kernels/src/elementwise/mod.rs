@@ -3,6 +3,7 @@
 //! With g the gradient: of x + y it is g for both; of x y it is g y for x and g x for y.
 
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ fn apply(x: &Tensor, y: &Tensor, op: Elementwise) -> Result<Tensor> {
     }
     match op {
         _ if native(x) => tape::apply2(op, op.needs(), &x.contiguous()?, &y.contiguous()?),
+        _ if crate::cuda::suits(&[x, y]) => crate::cuda::apply(op, op.needs(), &[x, y]),
         Elementwise::Add => x + y,
         Elementwise::Mul => x * y,
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 
 #[test]
 fn matches_candle() {
@@ -8,6 +8,8 @@ fn matches_candle() {
         check("add", &|t| add(&t[0], &t[1]), &|t| &t[0] + &t[1], &given, 1e-6);
         check("mul", &|t| mul(&t[0], &t[1]), &|t| &t[0] * &t[1], &given, 1e-6);
         // One tensor as both sides: its gradient is the sum of the two.
+        check_cuda("add", &|t| add(&t[0], &t[1]), &|t| &t[0] + &t[1], &given, 1e-6);
+        check_cuda("mul", &|t| mul(&t[0], &t[1]), &|t| &t[0] * &t[1], &given, 1e-6);
         check("square", &|t| mul(&t[0], &t[0]), &|t| &t[0] * &t[0], &given[..1], 1e-6);
     }
 }

@@ -8,6 +8,7 @@
 
 mod composed;
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -25,11 +26,15 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     if width == 0 || weight.dims() != [width] || bias.dims() != [width] {
         bail!("layer_norm: weight {:?} and bias {:?} for {width} channels", weight.dims(), bias.dims());
     }
+    let op = LayerNorm { eps: eps as f32 };
+    if crate::cuda::suits(&[x, weight, bias]) {
+        return crate::cuda::apply(op, Needs::Inputs, &[x, weight, bias]);
+    }
     if !native(x) {
         return composed::layer_norm(x, weight, bias, eps);
     }
     tape::apply3(
-        LayerNorm { eps: eps as f32 },
+        op,
         Needs::Inputs,
         &x.contiguous()?,
         &weight.contiguous()?,

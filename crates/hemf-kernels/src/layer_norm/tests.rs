@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 
 #[test]
 fn matches_the_composed_form() {
@@ -9,6 +9,7 @@ fn matches_the_composed_form() {
         let op = |t: &[Tensor]| layer_norm(&t[0], &t[1], &t[2], 1e-2);
         let oracle = |t: &[Tensor]| composed::layer_norm(&t[0], &t[1], &t[2], 1e-2);
         check(&format!("layer_norm {shape:?}"), &op, &oracle, &given, 5e-6);
+        check_cuda(&format!("layer_norm {shape:?}"), &op, &oracle, &given, 5e-6);
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 
 #[test]
 fn matches_the_composed_form() {
@@ -8,8 +8,10 @@ fn matches_the_composed_form() {
         let given = [random(&shape, 1), random(&[outputs, inputs], 2), random(&[outputs], 3)];
         let op = |t: &[Tensor]| linear(&t[0], &t[1], Some(&t[2]));
         check("linear", &op, &|t| composed::linear(&t[0], &t[1], Some(&t[2])), &given, 3e-6);
+        check_cuda("linear", &op, &|t| composed::linear(&t[0], &t[1], Some(&t[2])), &given, 3e-6);
         let op = |t: &[Tensor]| linear(&t[0], &t[1], None);
         check("linear without bias", &op, &|t| composed::linear(&t[0], &t[1], None), &given[..2], 3e-6);
+        check_cuda("linear without bias", &op, &|t| composed::linear(&t[0], &t[1], None), &given[..2], 3e-6);
     }
 }
 

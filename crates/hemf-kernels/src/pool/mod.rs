@@ -9,6 +9,7 @@
 
 mod composed;
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -52,7 +53,11 @@ enum Pool {
 
 fn apply(x: &Tensor, pool: Pool) -> Result<Tensor> {
     x.dims4()?;
-    if native(x) { tape::apply1(pool, pool.needs(), &x.contiguous()?) } else { composed::apply(x, pool) }
+    match x {
+        _ if native(x) => tape::apply1(pool, pool.needs(), &x.contiguous()?),
+        _ if crate::cuda::suits(&[x]) => crate::cuda::apply(pool, pool.needs(), &[x]),
+        _ => composed::apply(x, pool),
+    }
 }
 
 impl Pool {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 
 const ALL: [Pool; 4] = [Pool::Cells, Pool::Channels, Pool::Pixels, Pool::Mean];
 
@@ -13,6 +13,7 @@ fn matches_the_composed_form() {
             let oracle = |t: &[Tensor]| composed::apply(&t[0], pool);
             let name = format!("{} {shape:?}", pool.name());
             check(&name, &|t| apply(&t[0], pool), &oracle, &[random(&shape, 1)], 2e-6);
+            check_cuda(&name, &|t| apply(&t[0], pool), &oracle, &[random(&shape, 1)], 2e-6);
         }
     }
 }

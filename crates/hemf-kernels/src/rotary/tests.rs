@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 use candle_core::Device;
 
 fn table(d: usize, height: usize, width: usize) -> RotaryTable {
@@ -20,7 +20,10 @@ fn matches_the_composed_form() {
     {
         let table = table(d, shape[1], shape[2]);
         let name = format!("rotary {shape:?} d{d}");
-        check(&name, &|t| rotary(&t[0], &table), &|t| composed::rotary(&t[0], &table), &[random(&shape, 1)], 1e-6);
+        let op = |t: &[Tensor]| rotary(&t[0], &table);
+        let oracle = |t: &[Tensor]| composed::rotary(&t[0], &table);
+        check(&name, &op, &oracle, &[random(&shape, 1)], 1e-6);
+        check_cuda(&name, &op, &oracle, &[random(&shape, 1)], 1e-6);
     }
 }
 

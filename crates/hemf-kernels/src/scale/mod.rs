@@ -4,6 +4,7 @@
 
 mod composed;
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +24,14 @@ pub fn scale(x: &Tensor, s: &Tensor) -> Result<Tensor> {
         d if d == (batch, 1, 1, 1) => By::Sample,
         d => bail!("scale: factors {d:?} do not go with map {dims:?}"),
     };
+    let op = Scale { by, pixels: height * width, channels };
+    if crate::cuda::suits(&[x, s]) {
+        return crate::cuda::apply(op, Needs::Inputs, &[x, s]);
+    }
     if !native(x) {
         return composed::scale(x, s);
     }
-    tape::apply2(Scale { by, pixels: height * width, channels }, Needs::Inputs, &x.contiguous()?, &s.contiguous()?)
+    tape::apply2(op, Needs::Inputs, &x.contiguous()?, &s.contiguous()?)
 }
 
 /// What has a factor of its own.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 
 #[test]
 fn matches_the_composed_form() {
@@ -15,6 +15,7 @@ fn matches_the_composed_form() {
         let given = [random(&x, 1), random(&s, 2)];
         let oracle = |t: &[Tensor]| composed::scale(&t[0], &t[1]);
         check(&format!("scale {x:?} by {s:?}"), &|t| scale(&t[0], &t[1]), &oracle, &given, 2e-6);
+        check_cuda(&format!("scale {x:?} by {s:?}"), &|t| scale(&t[0], &t[1]), &oracle, &given, 2e-6);
     }
 }
 

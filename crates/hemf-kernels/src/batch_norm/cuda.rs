@@ -1,0 +1,79 @@
+//! Launches of `batch_norm.cu`.
+
+use super::ChannelStats;
+use crate::cuda::{self, Columns, Kernels, Launch, Output, View, blocks_for};
+use crate::host::rows_of;
+use crate::tape::Needs;
+use candle_core::{DType, Result, Shape, Tensor};
+
+/// Mean and biased variance of each channel of `x` (contiguous), f32, the variance in a second pass around the mean.
+pub(super) fn statistics(x: &Tensor) -> Result<ChannelStats> {
+    let (rows, width) = rows_of(x.shape());
+    let (view, columns) = (View::of(x)?, Columns::new(1, rows, width));
+    let share = 1.0 / rows as f32;
+    let sums = columns.partial::<1>("column_sums", x.dtype(), |launch| launch.read(&view))?;
+    let mean = sums.finish(DType::F32, share)?.tensor(width);
+    let of_mean = View::of(&mean)?;
+    let squares =
+        columns.partial::<1>("batch_norm_squares", x.dtype(), |launch| launch.read(&view).read(&of_mean))?;
+    let variance = squares.finish(DType::F32, share)?.tensor(width);
+    drop(of_mean);
+    Ok(ChannelStats { mean, variance })
+}
+
+/// Normalises by `stats`, which are of a batch of so many pixels, or constants.
+pub(super) fn apply(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    stats: &ChannelStats,
+    eps: f64,
+    pixels: Option<usize>,
+) -> Result<Tensor> {
+    let wide = |t: &Tensor| t.detach().to_dtype(DType::F32)?.contiguous();
+    let op = OnGpu { mean: wide(&stats.mean)?, variance: wide(&stats.variance)?, eps: eps as f32, pixels };
+    cuda::apply(op, Needs::Inputs, &[x, weight, bias])
+}
+
+struct OnGpu {
+    /// (C), f32
+    mean: Tensor,
+    /// (C), f32
+    variance: Tensor,
+    eps: f32,
+    /// Of the batch that the statistics are of.
+    pixels: Option<usize>,
+}
+
+impl Kernels for OnGpu {
+    fn operation(&self) -> &'static str {
+        "batch_norm"
+    }
+
+    fn forward(&self, inputs: &[View]) -> Result<(Output, Shape)> {
+        let x = &inputs[0];
+        let (n, (_, width)) = (x.count(), rows_of(&x.shape()));
+        let stats = [View::of(&self.mean)?, View::of(&self.variance)?];
+        let launch = Launch::new("batch_norm_forward", x.dtype(), blocks_for(n));
+        let launch = inputs.iter().chain(&stats).fold(launch, Launch::read).write(x.dtype(), n);
+        let [y] = launch.size(n).size(width).number(self.eps).run()?;
+        Ok((y, x.shape()))
+    }
+
+    fn backward(&self, inputs: &[&Tensor], _: &Tensor, g: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let [x, w] = [View::of(inputs[0])?, View::of(inputs[1])?];
+        let [mean, variance] = [View::of(&self.mean)?, View::of(&self.variance)?];
+        let (dtype, n, (rows, width), g) = (g.dtype(), g.elem_count(), rows_of(g.shape()), View::of(g)?);
+        let inputs = |launch: Launch<'_>| launch.read(&x).read(&g).read(&mean).read(&variance);
+        let columns = Columns::new(1, rows, width);
+        let partial = columns.partial_with::<2>("batch_norm_weight_sums", dtype, inputs, &[], &[self.eps])?;
+        let sums = partial.finish(DType::F32, 1.0)?.tensor((2, width));
+        let of_weights = sums.to_dtype(dtype)?;
+        let sums = View::of(&sums)?;
+        let launch = Launch::new("batch_norm_backward", dtype, blocks_for(n));
+        let launch = [&x, &w, &g, &mean, &variance, &sums].into_iter().fold(launch, Launch::read).write(dtype, n);
+        let share = self.pixels.map_or(0.0, |pixels| 1.0 / pixels as f32);
+        let [dx] = launch.size(n).size(width).number(self.eps).number(share).run()?;
+        Ok(vec![Some(dx.tensor(inputs[0].shape())), Some(of_weights.get(0)?), Some(of_weights.get(1)?)])
+    }
+}

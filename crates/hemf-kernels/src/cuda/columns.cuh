@@ -1,0 +1,32 @@
+// Sums over the rows of matrices, of each column alone, in two steps: blocks add up chunks of rows (partial_sums), then
+// warps add up what the chunks gave (finish_sums). Chunks are cut by the sizes alone: the order is always the same.
+#pragma once
+#include "prelude.cuh"
+
+// A block is this many columns wide and rows deep.
+constexpr u32 ACROSS = WARP, DEEP = 8;
+
+// Sums of K values over rows of `width` columns each. There are `groups` matrices of `rows` rows, one after the other, cut
+// into `chunks` chunks of `rows_per_chunk` rows; a block is for a chunk and ACROSS columns. `add(row, column, sums)` adds
+// what a place gives to K sums. partials: (groups, chunks, K, width).
+template <u32 K, class Add>
+__device__ inline void partial_sums(float* partials, u32 rows, u32 width, u32 chunks, u32 rows_per_chunk, Add add) {
+    SHARED(float, shared);
+    u32 tiles = (width + ACROSS - 1) / ACROSS;
+    u32 column = blockIdx.x % tiles * ACROSS + threadIdx.x % ACROSS;
+    u32 chunk = blockIdx.x / tiles % chunks, group = blockIdx.x / tiles / chunks;
+    u32 first = chunk * rows_per_chunk + threadIdx.x / ACROSS, last = min((chunk + 1) * rows_per_chunk, rows);
+    float sums[K] = {};
+    if (column < width)
+        for (u32 row = first; row < last; row += DEEP) add(size_t(group) * rows + row, column, sums);
+    for (u32 k = 0; k < K; k++) {
+        shared[threadIdx.x] = sums[k];
+        __syncthreads();
+        if (threadIdx.x < ACROSS && column < width) {
+            float sum = 0.0f;
+            for (u32 deep = 0; deep < DEEP; deep++) sum += shared[deep * ACROSS + threadIdx.x];
+            partials[((size_t(group) * chunks + chunk) * K + k) * width + column] = sum;
+        }
+        __syncthreads();
+    }
+}

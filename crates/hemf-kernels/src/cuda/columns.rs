@@ -1,0 +1,124 @@
+//! Sums over the rows of matrices, of each column alone.
+
+use super::launch::{Launch, Output, THREADS, View, blocks_for};
+use candle_core::{DType, Result};
+
+/// Columns of a block's tile, one thread of a warp each, as in `columns.cuh`.
+const ACROSS: usize = 32;
+/// Blocks that there should be at least, so that a large GPU is busy.
+const BLOCKS: usize = 1024;
+/// Rows that a block is not worth its while below.
+const ROWS: usize = 64;
+
+/// `groups` matrices of `rows` rows and `width` columns, one after the other, and how their rows are cut into chunks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns {
+    groups: usize,
+    rows: usize,
+    width: usize,
+    chunks: usize,
+    rows_per_chunk: usize,
+}
+
+impl Columns {
+    pub(crate) fn new(groups: usize, rows: usize, width: usize) -> Self {
+        let side_by_side = groups * width.div_ceil(ACROSS);
+        let wanted = BLOCKS.div_ceil(side_by_side).clamp(1, rows.div_ceil(ROWS).max(1));
+        let rows_per_chunk = rows.div_ceil(wanted).max(1);
+        Self { groups, rows, width, chunks: rows.div_ceil(rows_per_chunk).max(1), rows_per_chunk }
+    }
+
+    /// The first step by a kernel that makes K sums of each column. `inputs` adds its first arguments; what it writes are
+    /// the chunks' sums (groups, chunks, K, width), and its last arguments are rows, width, chunks and rows of a chunk.
+    pub(crate) fn partial<'a, const K: usize>(
+        &self,
+        kernel: &'static str,
+        maps: DType,
+        inputs: impl FnOnce(Launch<'a>) -> Launch<'a>,
+    ) -> Result<Partial> {
+        self.partial_with::<K>(kernel, maps, inputs, &[], &[])
+    }
+
+    /// [`Self::partial`] with further sizes and numbers after the last arguments.
+    pub(crate) fn partial_with<'a, const K: usize>(
+        &self,
+        kernel: &'static str,
+        maps: DType,
+        inputs: impl FnOnce(Launch<'a>) -> Launch<'a>,
+        sizes: &[usize],
+        numbers: &[f32],
+    ) -> Result<Partial> {
+        let &Self { groups, rows, width, chunks, rows_per_chunk } = self;
+        let launch = inputs(Launch::new(kernel, maps, groups * chunks * width.div_ceil(ACROSS)).shared(THREADS));
+        let launch = launch.write(DType::F32, groups * chunks * K * width);
+        let launch = launch.size(rows).size(width).size(chunks).size(rows_per_chunk);
+        let launch = sizes.iter().fold(launch, |launch, size| launch.size(*size));
+        let [sums] = numbers.iter().fold(launch, |launch, number| launch.number(*number)).run()?;
+        Ok(Partial { sums, groups, chunks, width: K * width, maps })
+    }
+}
+
+/// What the chunks gave.
+pub(crate) struct Partial {
+    sums: Output,
+    groups: usize,
+    chunks: usize,
+    width: usize,
+    maps: DType,
+}
+
+impl Partial {
+    /// The sums (groups, K width) times a factor, of the type of the maps or f32.
+    pub(crate) fn finish(self, dtype: DType, factor: f32) -> Result<Output> {
+        let Self { sums, groups, chunks, width, maps } = self;
+        let partials = sums.tensor((groups, chunks, width));
+        let kernel = if dtype == maps { "finish_sums" } else { "finish_sums_wide" };
+        let view = View::of(&partials)?;
+        let launch = Launch::new(kernel, maps, blocks_for(groups * width * 32)).read(&view).write(dtype, groups * width);
+        let [sums] = launch.size(groups).size(chunks).size(width).number(factor).run()?;
+        Ok(sums)
+    }
+}
+
+/// The sums of `x`, (rows, width), over its rows -> (width), of its type.
+pub(crate) fn column_sums(x: &View, rows: usize, width: usize) -> Result<Output> {
+    Columns::new(1, rows, width).partial::<1>("column_sums", x.dtype(), |launch| launch.read(x))?.finish(x.dtype(), 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::emulator::emulated;
+    use crate::testing::random;
+
+    #[test]
+    fn chunks_are_all_rows_once_and_enough_for_a_gpu() {
+        for groups in [1, 3, 200] {
+            for rows in [1, 2, 63, 64, 65, 4097, 100_352] {
+                for width in [1, 31, 32, 33, 768] {
+                    let columns = Columns::new(groups, rows, width);
+                    let Columns { chunks, rows_per_chunk, .. } = columns;
+                    assert!((chunks - 1) * rows_per_chunk < rows && chunks * rows_per_chunk >= rows, "{columns:?}");
+                    let blocks = groups * chunks * width.div_ceil(ACROSS);
+                    assert!(blocks >= BLOCKS * 9 / 10 || rows_per_chunk <= 2 * ROWS, "{columns:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_are_those_of_candle() {
+        emulated(|| {
+            for (rows, width) in [(1, 1), (7, 33), (300, 5), (1000, 64)] {
+                for dtype in [DType::F32, DType::BF16] {
+                    let x = random(&[rows, width], 1).to_dtype(dtype).unwrap();
+                    let got = column_sums(&View::of(&x).unwrap(), rows, width).unwrap().tensor(width);
+                    let want = x.to_dtype(DType::F64).unwrap().sum(0).unwrap().to_vec1::<f64>().unwrap();
+                    let got = got.to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
+                    let allowed = if dtype == DType::F32 { 1e-5 } else { 2e-1 };
+                    assert!(got.iter().zip(&want).all(|(g, w)| (g - w).abs() < allowed), "{rows} x {width}");
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,121 @@
+//! Launches on a GPU.
+
+use super::launch::{Argument, Launch, MOST_NUMBERS, MOST_SHARED, Output, View, Where};
+use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, DeviceRepr, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::{CudaFunc, WrapErr};
+use candle_core::{CudaDevice, CudaStorage, DType, Result, Storage, bail};
+use half::bf16;
+
+/// `kernels.cu` as `build.rs` compiled it, for maps of f32 and of bf16.
+const F32: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels-f32.ptx"));
+const BF16: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels-bf16.ptx"));
+
+/// `Numbers` of `prelude.cuh`.
+#[repr(transparent)]
+struct Numbers([f32; MOST_NUMBERS]);
+
+// SAFETY: plain numbers, laid out as the C array of the same length that the kernel's parameter is.
+unsafe impl DeviceRepr for Numbers {}
+
+/// An argument where the launch can take its address.
+enum Held<'a> {
+    Size(u32),
+    Number(f32),
+    Numbers(Numbers),
+    ReadF32(CudaView<'a, f32>),
+    ReadBf16(CudaView<'a, bf16>),
+    ReadU32(CudaView<'a, u32>),
+    WriteF32(CudaSlice<f32>),
+    WriteBf16(CudaSlice<bf16>),
+    WriteU32(CudaSlice<u32>),
+}
+
+pub(super) fn execute(launch: &Launch) -> Result<Vec<Output>> {
+    let device = device(launch)?;
+    let function = function(launch, device)?;
+    let mut held = launch.arguments.iter().map(|argument| hold(argument, device)).collect::<Result<Vec<_>>>()?;
+    let mut builder = function.builder();
+    for argument in &mut held {
+        match argument {
+            Held::Size(n) => builder.arg(&*n),
+            Held::Number(n) => builder.arg(&*n),
+            Held::Numbers(all) => builder.arg(&*all),
+            Held::ReadF32(view) => builder.arg(&*view),
+            Held::ReadBf16(view) => builder.arg(&*view),
+            Held::ReadU32(view) => builder.arg(&*view),
+            Held::WriteF32(slice) => builder.arg(slice),
+            Held::WriteBf16(slice) => builder.arg(slice),
+            Held::WriteU32(slice) => builder.arg(slice),
+        };
+    }
+    let config = LaunchConfig {
+        grid_dim: (launch.blocks as u32, 1, 1),
+        block_dim: (launch.threads as u32, 1, 1),
+        shared_mem_bytes: launch.shared as u32,
+    };
+    // SAFETY: kernel, arguments and their sizes are those that the tests run with bounds and parameter types checked
+    // (`emulator.rs`); only the buffers that are handed over as `&mut` are written, in whole, and they are new.
+    unsafe { builder.launch(config) }.w()?;
+    let written = held.into_iter().filter_map(|argument| match argument {
+        Held::WriteF32(slice) => Some(CudaStorage::wrap_cuda_slice(slice, device.clone())),
+        Held::WriteBf16(slice) => Some(CudaStorage::wrap_cuda_slice(slice, device.clone())),
+        Held::WriteU32(slice) => Some(CudaStorage::wrap_cuda_slice(slice, device.clone())),
+        _ => None,
+    });
+    Ok(written.map(|storage| Output(Storage::Cuda(storage))).collect())
+}
+
+/// The GPU that what it reads is on.
+fn device<'a>(launch: &'a Launch) -> Result<&'a CudaDevice> {
+    use candle_core::backend::BackendStorage;
+    match launch.arguments.iter().find_map(|a| if let Argument::Read(view) = a { Some(view) } else { None }) {
+        Some(view) => Ok(storage(view)?.device()),
+        None => bail!("{}: a kernel that reads nothing", launch.kernel),
+    }
+}
+
+fn function(launch: &Launch, device: &CudaDevice) -> Result<CudaFunc> {
+    let function = match launch.maps {
+        DType::F32 => device.get_or_load_custom_func(launch.kernel, "hemf-f32", F32)?,
+        DType::BF16 => device.get_or_load_custom_func(launch.kernel, "hemf-bf16", BF16)?,
+        other => bail!("{}: no kernels for {other:?}", launch.kernel),
+    };
+    // More than this is given only to kernels that asked for it.
+    if launch.shared > 48 << 10 {
+        function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, MOST_SHARED as i32).w()?;
+    }
+    Ok(function)
+}
+
+fn hold<'a>(argument: &'a Argument, device: &CudaDevice) -> Result<Held<'a>> {
+    Ok(match argument {
+        Argument::Size(n) => Held::Size(*n as u32),
+        Argument::Number(n) => Held::Number(*n),
+        Argument::Numbers(all) => Held::Numbers(Numbers(*all)),
+        Argument::Read(view) => {
+            let (storage, range) = (storage(view)?, view.range.clone());
+            match view.dtype() {
+                DType::F32 => Held::ReadF32(storage.as_cuda_slice::<f32>()?.slice(range)),
+                DType::BF16 => Held::ReadBf16(storage.as_cuda_slice::<bf16>()?.slice(range)),
+                DType::U32 => Held::ReadU32(storage.as_cuda_slice::<u32>()?.slice(range)),
+                other => bail!("no kernel reads {other:?}"),
+            }
+        }
+        // SAFETY: of every buffer that it is handed to write a kernel writes all values, which the tests see, where what
+        // was not written is NaN; nothing reads them before, since it is the only work of its stream.
+        Argument::Write(DType::F32, count) => Held::WriteF32(unsafe { device.alloc::<f32>(*count) }?),
+        // SAFETY: as above.
+        Argument::Write(DType::BF16, count) => Held::WriteBf16(unsafe { device.alloc::<bf16>(*count) }?),
+        // SAFETY: as above.
+        Argument::Write(DType::U32, count) => Held::WriteU32(unsafe { device.alloc::<u32>(*count) }?),
+        Argument::Write(other, _) => bail!("no kernel writes {other:?}"),
+    })
+}
+
+fn storage<'a>(view: &'a View) -> Result<&'a CudaStorage> {
+    match view.storage()? {
+        Where::Cuda(storage) => Ok(storage),
+        Where::Cpu(_) => bail!("a kernel was handed values in main memory"),
+    }
+}

@@ -1,0 +1,189 @@
+// Runs one launch of a kernel on the processor, so that tests can prove its arithmetic where there is no GPU.
+//
+// Standard input is the launch as emulator.rs writes it, standard output the buffers that it wrote. Each thread of a block
+// is a fiber that runs until it waits for others; the next then goes on. What a GPU leaves to chance is tried in two ways:
+// blocks and threads run upwards and then, from the same inputs, downwards. A value that is read before the barrier that it
+// needs differs between the two, and the program fails. So it does where a thread does not come to a barrier, an argument is
+// of another type than the parameter, and, built with the sanitizers, outside any buffer: each is an allocation of its own.
+// What was never written is NaN.
+#include "kernels.cu"
+
+#include <ucontext.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+Dim3 gridDim, blockDim, blockIdx, threadIdx;
+Kernel* Kernel::all = nullptr;
+
+[[noreturn]] static void fail(const char* what, const char* of = "") {
+    std::fprintf(stderr, "%s%s\n", what, of);
+    std::exit(1);
+}
+
+struct Argument {
+    char kind;          // u and f: a size, one or more numbers; i, o and b: a buffer to read, to write, and for both
+    size_t value_size;  // in bytes
+    std::vector<char> given;
+    char* buffer = nullptr;
+};
+
+static std::vector<Argument> arguments;
+static size_t taken;
+
+void* Arguments::next(char kind, size_t value_size) {
+    if (taken >= arguments.size()) fail("the kernel has more parameters than arguments were given");
+    Argument& argument = arguments[taken++];
+    bool right = argument.kind == kind || (argument.kind == 'b' && kind == 'o');
+    if (!right || argument.value_size != value_size) {
+        std::fprintf(stderr, "argument %zu is '%c' of %zu bytes, the parameter '%c' of %zu\n", taken - 1, argument.kind,
+                     argument.value_size, kind, value_size);
+        std::exit(1);
+    }
+    return argument.buffer;
+}
+
+enum class State { Ready, AtWarp, AtBlock, Done };
+
+struct Fiber {
+    ucontext_t context;
+    State state;
+    float exchanged;
+};
+
+constexpr size_t STACK = 64 << 10;
+static std::vector<Fiber> fibers;
+static std::vector<char> stacks;
+static ucontext_t scheduler;
+static const Kernel* kernel;
+static char* shared;
+
+void* shared_memory() { return shared; }
+
+static void wait_in(State state) {
+    Fiber& self = fibers[threadIdx.x];
+    unsigned thread = threadIdx.x;
+    self.state = state;
+    swapcontext(&self.context, &scheduler);
+    threadIdx.x = thread;
+}
+
+void __syncthreads() { wait_in(State::AtBlock); }
+void __syncwarp() { wait_in(State::AtWarp); }
+
+float __shfl_sync(unsigned mask, float value, unsigned lane) {
+    if (mask != 0xffffffffu) fail("a shuffle of less than a warp");
+    unsigned first = threadIdx.x / 32 * 32;
+    fibers[threadIdx.x].exchanged = value;
+    __syncwarp();
+    float other = fibers[first + lane % 32].exchanged;
+    __syncwarp();
+    return other;
+}
+
+float __shfl_xor_sync(unsigned mask, float value, unsigned apart) {
+    return __shfl_sync(mask, value, (threadIdx.x % 32) ^ apart);
+}
+
+static void thread_main() {
+    Arguments all;
+    taken = 0;
+    kernel->call(kernel->run, all);
+    fibers[threadIdx.x].state = State::Done;
+}
+
+// Lets the threads of [first, last) go on that wait as told, if all of them do.
+static bool release(unsigned first, unsigned last, State waiting) {
+    for (unsigned i = first; i < last; i++)
+        if (fibers[i].state != waiting) return false;
+    for (unsigned i = first; i < last; i++) fibers[i].state = State::Ready;
+    return true;
+}
+
+static void run_block(bool upwards, size_t shared_size) {
+    unsigned threads = blockDim.x;
+    shared = static_cast<char*>(std::malloc(shared_size));
+    std::memset(shared, 0xff, shared_size);
+    for (unsigned i = 0; i < threads; i++) {
+        Fiber& fiber = fibers[i];
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = stacks.data() + i * STACK;
+        fiber.context.uc_stack.ss_size = STACK;
+        fiber.context.uc_link = &scheduler;
+        makecontext(&fiber.context, thread_main, 0);
+        fiber.state = State::Ready;
+    }
+    for (;;) {
+        bool any = false;
+        for (unsigned step = 0; step < threads; step++) {
+            unsigned i = upwards ? step : threads - 1 - step;
+            if (fibers[i].state != State::Ready) continue;
+            any = true;
+            threadIdx.x = i;
+            swapcontext(&scheduler, &fibers[i].context);
+        }
+        for (unsigned i = 0; i < threads; i += 32) any |= release(i, i + 32, State::AtWarp);
+        any |= release(0, threads, State::AtBlock);
+        if (!any) break;
+    }
+    for (unsigned i = 0; i < threads; i++)
+        if (fibers[i].state != State::Done) fail("threads wait at a barrier that others do not come to");
+    std::free(shared);
+}
+
+static std::vector<std::vector<char>> run_grid(bool upwards, size_t shared_size) {
+    for (Argument& argument : arguments) {
+        argument.buffer = static_cast<char*>(std::malloc(argument.given.size()));
+        std::memcpy(argument.buffer, argument.given.data(), argument.given.size());
+    }
+    for (unsigned step = 0; step < gridDim.x; step++) {
+        blockIdx.x = upwards ? step : gridDim.x - 1 - step;
+        run_block(upwards, shared_size);
+    }
+    std::vector<std::vector<char>> written;
+    for (Argument& argument : arguments) {
+        if (argument.kind == 'o' || argument.kind == 'b')
+            written.emplace_back(argument.buffer, argument.buffer + argument.given.size());
+        std::free(argument.buffer);
+    }
+    return written;
+}
+
+static void read(void* to, size_t bytes) {
+    if (std::fread(to, 1, bytes, stdin) != bytes) fail("the launch is cut short");
+}
+
+static uint64_t read_size() {
+    uint64_t value;
+    read(&value, sizeof value);
+    return value;
+}
+
+int main() {
+    std::vector<char> name(read_size());
+    read(name.data(), name.size());
+    name.push_back(0);
+    gridDim = {unsigned(read_size()), 1, 1};
+    blockDim = {unsigned(read_size()), 1, 1};
+    size_t shared_size = read_size();
+    arguments.resize(read_size());
+    for (Argument& argument : arguments) {
+        argument.kind = char(read_size());
+        argument.value_size = read_size();
+        argument.given.assign(read_size(), char(0xff));
+        if (argument.kind != 'o') read(argument.given.data(), argument.given.size());
+    }
+    for (kernel = Kernel::all; kernel && std::strcmp(kernel->name, name.data()); kernel = kernel->before) {
+    }
+    if (!kernel) fail("there is no kernel of the name ", name.data());
+    if (kernel->count != arguments.size()) fail("the kernel has another number of parameters than arguments were given");
+    if (blockDim.x % 32 || blockDim.x > 1024 || !blockDim.x || !gridDim.x) fail("a launch is of whole warps, at most 1024 threads");
+    fibers.resize(blockDim.x);
+    stacks.resize(blockDim.x * STACK);
+
+    auto written = run_grid(true, shared_size);
+    if (written != run_grid(false, shared_size)) fail("the result depends on the order of threads or blocks: a barrier is missing");
+    for (auto& buffer : written) std::fwrite(buffer.data(), 1, buffer.size(), stdout);
+    return 0;
+}

@@ -1,0 +1,98 @@
+// CUDA as far as the kernels use it, for the host's C++ compiler: see emulator.cpp.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#define __global__
+#define __device__
+#define __forceinline__ inline
+
+struct Dim3 {
+    unsigned x, y, z;
+};
+extern Dim3 gridDim, blockDim, blockIdx, threadIdx;
+
+// Waits for all threads of the block, or of the warp.
+void __syncthreads();
+void __syncwarp();
+// A value of another thread of the warp; all of them take part.
+float __shfl_xor_sync(unsigned mask, float value, unsigned apart);
+float __shfl_sync(unsigned mask, float value, unsigned lane);
+
+// The upper half of a float, rounded to the nearest, ties to even.
+struct __nv_bfloat16 {
+    uint16_t bits;
+};
+
+inline float __bfloat162float(__nv_bfloat16 x) {
+    uint32_t bits = uint32_t(x.bits) << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+inline __nv_bfloat16 __float2bfloat16(float x) {
+    uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    if (x != x) return {0x7fff};
+    return {uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
+}
+
+struct float2 {
+    float x, y;
+};
+inline float2 make_float2(float x, float y) { return {x, y}; }
+
+inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
+
+// The block's shared memory.
+void* shared_memory();
+
+// The arguments of a launch, taken one after the other; one of another type than the kernel's parameter ends the program.
+struct Arguments {
+    void* next(char kind, size_t value_size);
+
+    template <class P>
+    P take() {
+        if constexpr (std::is_pointer_v<P>) {
+            using Value = std::remove_pointer_t<P>;
+            return static_cast<P>(next(std::is_const_v<Value> ? 'i' : 'o', sizeof(Value)));
+        } else {
+            P value;
+            std::memcpy(&value, next(std::is_same_v<P, unsigned> ? 'u' : 'f', sizeof value), sizeof value);
+            return value;
+        }
+    }
+};
+
+// A kernel by its name.
+struct Kernel {
+    template <class... P>
+    Kernel(const char* name, void (*run)(P...)) : name(name), run(reinterpret_cast<void (*)()>(run)), before(all) {
+        call = [](void (*run)(), Arguments& arguments) {
+            // Braces take the arguments in order.
+            struct Call {
+                Call(void (*run)(P...), P... values) { run(values...); }
+            };
+            Call{reinterpret_cast<void (*)(P...)>(run), arguments.take<P>()...};
+        };
+        count = sizeof...(P);
+        all = this;
+    }
+
+    const char* name;
+    void (*run)();
+    void (*call)(void (*)(), Arguments&);
+    size_t count;
+    Kernel* before;
+    static Kernel* all;
+};
+
+#define KERNEL(name, ...)                           \
+    static void name(__VA_ARGS__);                  \
+    static Kernel kernel_##name(#name, name);       \
+    static void name(__VA_ARGS__)
+#define SHARED(type, name) type* name = static_cast<type*>(shared_memory())

@@ -1,0 +1,13 @@
+// All kernels in one module.
+#include "../activation/activation.cu"
+#include "../axis_attention/axis_attention.cu"
+#include "../batch_norm/batch_norm.cu"
+#include "../concat/concat.cu"
+#include "../depthwise/depthwise.cu"
+#include "../elementwise/elementwise.cu"
+#include "../layer_norm/layer_norm.cu"
+#include "../linear/linear.cu"
+#include "../pool/pool.cu"
+#include "../rotary/rotary.cu"
+#include "../scale/scale.cu"
+#include "columns.cu"

@@ -1,0 +1,172 @@
+//! Kernels of our own on NVIDIA's GPUs.
+//!
+//! An operation's kernels stand in its folder: `NAME.cu`, and `cuda.rs` with what is launched for it, its sizes and index
+//! bounds. `kernels.cu` includes all sources; `build.rs` compiles it to PTX for maps of f32 and of bf16 where the feature
+//! `cuda` is on. Kernels add up in f32 and in one order, so that results have the same bits every time.
+//!
+//! What is launched is plain data ([`Launch`]): `device.rs` hands it to a GPU. In the tests `emulator.rs` runs the same
+//! launches of the same sources on the processor, compiled by the host's C++ compiler.
+
+mod columns;
+#[cfg(all(feature = "cuda", not(test)))]
+mod device;
+#[cfg(test)]
+pub(crate) mod emulator;
+mod launch;
+
+pub(crate) use columns::{Columns, Partial, column_sums};
+pub(crate) use launch::{Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View, blocks_for};
+
+use crate::tape::{self, Needs};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
+
+/// Whether kernels of ours run on these tensors, all of them: of f32 or of bf16, on a GPU, not empty, and not within
+/// [`crate::composed`].
+pub(crate) fn suits(tensors: &[&Tensor]) -> bool {
+    let Some(first) = tensors.first() else { return false };
+    let fits =
+        |t: &&Tensor| t.dtype() == first.dtype() && t.elem_count() > 0 && t.device().same_device(first.device());
+    has_kernels(first) && matches!(first.dtype(), DType::F32 | DType::BF16) && tensors.iter().all(fits)
+}
+
+#[cfg(not(test))]
+fn has_kernels(t: &Tensor) -> bool {
+    t.device().is_cuda() && !crate::host::is_composed()
+}
+
+#[cfg(test)]
+fn has_kernels(_: &Tensor) -> bool {
+    emulator::is_on() && !crate::host::is_composed()
+}
+
+/// An operation by kernels of ours.
+pub(crate) trait Kernels: Send + Sync + 'static {
+    /// Its name, as candle's `CustomOp` has it.
+    fn operation(&self) -> &'static str;
+
+    /// The result's values and shape.
+    fn forward(&self, inputs: &[View]) -> Result<(Output, Shape)>;
+
+    /// The gradient of each input, where it is wanted (`track_op`), from that of the result, `g` (contiguous).
+    fn backward(&self, inputs: &[&Tensor], output: &Tensor, g: &Tensor) -> Result<Vec<Option<Tensor>>>;
+}
+
+/// Applies an operation to one to three tensors, which kernels suit; its gradient needs what is said.
+pub(crate) fn apply(op: impl Kernels, needs: Needs, inputs: &[&Tensor]) -> Result<Tensor> {
+    let inputs: Vec<Tensor> = inputs.iter().map(|t| t.contiguous()).collect::<Result<_>>()?;
+    match inputs.as_slice() {
+        [x] => tape::apply1(OnGpu(op), needs, x),
+        [x, y] => tape::apply2(OnGpu(op), needs, x, y),
+        [x, y, z] => tape::apply3(OnGpu(op), needs, x, y, z),
+        _ => bail!("an operation takes one to three tensors, not {}", inputs.len()),
+    }
+}
+
+/// Such an operation as candle knows it.
+struct OnGpu<K>(K);
+
+impl<K: Kernels> OnGpu<K> {
+    fn cuda(&self, inputs: &[(&CudaStorage, &Layout)]) -> Result<(CudaStorage, Shape)> {
+        let views: Vec<View> = inputs.iter().map(|(s, l)| View::of_cuda(s, l)).collect::<Result<_>>()?;
+        match self.0.forward(&views)? {
+            (Output(Storage::Cuda(values)), shape) => Ok((values, shape)),
+            _ => bail!("{}: its result is not on a GPU", self.0.operation()),
+        }
+    }
+
+    /// In tests alone: there the kernels are run on the processor.
+    fn cpu(&self, inputs: &[(&CpuStorage, &Layout)]) -> Result<(CpuStorage, Shape)> {
+        let views: Vec<View> = inputs.iter().map(|(s, l)| View::of_cpu(s, l)).collect::<Result<_>>()?;
+        match self.0.forward(&views)? {
+            (Output(Storage::Cpu(values)), shape) => Ok((values, shape)),
+            _ => bail!("{}: its result is not in main memory", self.0.operation()),
+        }
+    }
+
+    fn gradients<const N: usize>(&self, inputs: [&Tensor; N], y: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; N]> {
+        match self.0.backward(&inputs, y, &g.contiguous()?)?.try_into() {
+            Ok(gradients) => Ok(gradients),
+            Err(_) => bail!("{}: a gradient for each input", self.0.operation()),
+        }
+    }
+}
+
+impl<K: Kernels> CustomOp1 for OnGpu<K> {
+    fn name(&self) -> &'static str {
+        self.0.operation()
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.cpu(&[(x, lx)])
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, lx: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.cuda(&[(x, lx)])
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
+        let [dx] = self.gradients([x], y, g)?;
+        Ok(dx)
+    }
+}
+
+impl<K: Kernels> CustomOp2 for OnGpu<K> {
+    fn name(&self) -> &'static str {
+        self.0.operation()
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, y: &CpuStorage, ly: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.cpu(&[(x, lx), (y, ly)])
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, lx: &Layout, y: &CudaStorage, ly: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.cuda(&[(x, lx), (y, ly)])
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, out: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let [dx, dy] = self.gradients([x, y], out, g)?;
+        Ok((dx, dy))
+    }
+}
+
+impl<K: Kernels> CustomOp3 for OnGpu<K> {
+    fn name(&self) -> &'static str {
+        self.0.operation()
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        y: &CpuStorage,
+        ly: &Layout,
+        z: &CpuStorage,
+        lz: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.cpu(&[(x, lx), (y, ly), (z, lz)])
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        lx: &Layout,
+        y: &CudaStorage,
+        ly: &Layout,
+        z: &CudaStorage,
+        lz: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.cuda(&[(x, lx), (y, ly), (z, lz)])
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        y: &Tensor,
+        z: &Tensor,
+        out: &Tensor,
+        g: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [dx, dy, dz] = self.gradients([x, y, z], out, g)?;
+        Ok((dx, dy, dz))
+    }
+}

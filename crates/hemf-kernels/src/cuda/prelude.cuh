@@ -1,0 +1,50 @@
+// What the kernels share. nvcc compiles them for the GPU, and the host's compiler for the tests, where emulator.h stands for
+// what is CUDA's. Everything is compiled twice, with T, the type of the maps, float and bf16; sums are always in float.
+#pragma once
+
+#ifdef __CUDACC__
+#include <cuda_bf16.h>
+
+// A kernel by its C name, which is how it is found at run time.
+#define KERNEL(name, ...) extern "C" __global__ void name(__VA_ARGS__)
+// All of a block's shared memory; its size is told at the launch.
+extern __shared__ float4 shared_memory[];
+#define SHARED(type, name) type* name = reinterpret_cast<type*>(shared_memory)
+#else
+#include "emulator.h"
+#endif
+
+typedef unsigned int u32;
+
+#ifdef MAP_BF16
+typedef __nv_bfloat16 T;
+#else
+typedef float T;
+#endif
+
+// Numbers that are handed over with the launch, without a buffer.
+struct Numbers {
+    float of[32];
+};
+
+constexpr u32 WARP = 32;
+
+__device__ inline float wide(float x) { return x; }
+__device__ inline float wide(__nv_bfloat16 x) { return __bfloat162float(x); }
+__device__ inline void put(float* at, float x) { *at = x; }
+__device__ inline void put(__nv_bfloat16* at, float x) { *at = __float2bfloat16(x); }
+
+// The place of this thread among all of the launch.
+__device__ inline size_t place() { return size_t(blockIdx.x) * blockDim.x + threadIdx.x; }
+
+// The sum over the threads of a warp, known to all of them, in one fixed order.
+__device__ inline float warp_sum(float x) {
+    for (u32 apart = WARP / 2; apart > 0; apart /= 2) x += __shfl_xor_sync(0xffffffffu, x, apart);
+    return x;
+}
+
+// The largest over the threads of a warp, known to all of them.
+__device__ inline float warp_max(float x) {
+    for (u32 apart = WARP / 2; apart > 0; apart /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, apart));
+    return x;
+}

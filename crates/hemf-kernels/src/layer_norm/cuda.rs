@@ -1,0 +1,41 @@
+//! Launches of `layer_norm.cu`.
+
+use super::LayerNorm;
+use crate::cuda::{Columns, Kernels, Launch, Output, View, blocks_for};
+use crate::host::rows_of;
+use candle_core::{DType, Result, Shape, Tensor};
+
+impl Kernels for LayerNorm {
+    fn operation(&self) -> &'static str {
+        "layer_norm"
+    }
+
+    fn forward(&self, inputs: &[View]) -> Result<(Output, Shape)> {
+        let [x, w, b] = inputs else { unreachable!("three inputs") };
+        let (rows, width) = rows_of(&x.shape());
+        let launch = Launch::new("layer_norm_forward", x.dtype(), blocks_for(rows * 32)).read(x).read(w).read(b);
+        let [y] = launch.write(x.dtype(), x.count()).size(rows).size(width).number(self.eps).run()?;
+        Ok((y, x.shape()))
+    }
+
+    fn backward(&self, inputs: &[&Tensor], _: &Tensor, g: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let [x, w, b] = inputs else { unreachable!("three inputs") };
+        let ((rows, width), dtype) = (rows_of(x.shape()), x.dtype());
+        let views = [View::of(x)?, View::of(w)?, View::of(g)?];
+        let launch = Launch::new("layer_norm_backward", dtype, blocks_for(rows * 32));
+        let launch = views.iter().fold(launch, Launch::read).write(dtype, x.elem_count()).write(DType::F32, 2 * rows);
+        let [dx, statistics] = launch.size(rows).size(width).number(self.eps).run()?;
+        let mut gradients = vec![Some(dx.tensor(x.shape())), None, None];
+        if w.track_op() || b.track_op() {
+            let statistics = statistics.tensor((rows, 2));
+            let statistics = View::of(&statistics)?;
+            let sums = Columns::new(1, rows, width).partial::<2>("layer_norm_weight_sums", dtype, |launch| {
+                launch.read(&views[0]).read(&views[2]).read(&statistics)
+            })?;
+            let both = sums.finish(dtype, 1.0)?.tensor((2, width));
+            gradients[1] = Some(both.get(0)?);
+            gradients[2] = Some(both.get(1)?);
+        }
+        Ok(gradients)
+    }
+}

@@ -1,0 +1,27 @@
+// Scaling by factors for each pixel, channel or sample; formulas in mod.rs.
+#include "../cuda/columns.cuh"
+
+// y = x s. Value i has factor i / outer * inner + i % inner: outer and inner are C and 1 for factors of pixels, H W C and C
+// for those of channels, H W C and 1 for those of samples.
+KERNEL(scale, const T* __restrict__ x, const T* __restrict__ s, T* __restrict__ y, u32 n, u32 outer, u32 inner) {
+    size_t i = place();
+    if (i < n) put(&y[i], wide(x[i]) * wide(s[i / outer * inner + i % inner]));
+}
+
+// ds of pixels, or of samples: a warp for each sum of x g.
+KERNEL(scale_row_sums, const T* __restrict__ x, const T* __restrict__ g, T* __restrict__ ds, u32 rows, u32 width) {
+    size_t row = place() / WARP;
+    if (row >= rows) return;
+    float sum = 0.0f;
+    for (size_t i = row * width + threadIdx.x % WARP; i < (row + 1) * width; i += WARP) sum += wide(x[i]) * wide(g[i]);
+    sum = warp_sum(sum);
+    if (threadIdx.x % WARP == 0) put(&ds[row], sum);
+}
+
+// ds of channels.
+KERNEL(scale_column_sums, const T* __restrict__ x, const T* __restrict__ g, float* __restrict__ partials, u32 rows,
+       u32 width, u32 chunks, u32 rows_per_chunk) {
+    partial_sums<1>(partials, rows, width, chunks, rows_per_chunk, [&](size_t row, u32 c, float* sums) {
+        sums[0] += wide(x[row * width + c]) * wide(g[row * width + c]);
+    });
+}
