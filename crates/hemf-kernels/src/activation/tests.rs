@@ -11,7 +11,9 @@ fn matches_the_composed_form() {
             let op = |t: &[Tensor]| apply(&t[0], activation);
             let oracle = |t: &[Tensor]| composed::apply(&t[0], activation);
             check(activation.name(), &op, &oracle, std::slice::from_ref(&x), 1e-6);
-            check_cuda(activation.name(), &op, &oracle, &[x], 1e-6);
+            // A few blocks are enough.
+            let some = x.flatten_all().unwrap().narrow(0, 0, x.elem_count().min(1100)).unwrap();
+            check_cuda(activation.name(), &op, &oracle, &[some], 1e-6);
         }
     }
 }

@@ -11,11 +11,10 @@ pub(super) fn statistics(x: &Tensor) -> Result<ChannelStats> {
     let (rows, width) = rows_of(x.shape());
     let (view, columns) = (View::of(x)?, Columns::new(1, rows, width));
     let share = 1.0 / rows as f32;
-    let sums = columns.partial::<1>("column_sums", x.dtype(), |launch| launch.read(&view))?;
+    let sums = columns.partial::<1>("column_sums", x.dtype(), &[&view])?;
     let mean = sums.finish(DType::F32, share)?.tensor(width);
     let of_mean = View::of(&mean)?;
-    let squares =
-        columns.partial::<1>("batch_norm_squares", x.dtype(), |launch| launch.read(&view).read(&of_mean))?;
+    let squares = columns.partial::<1>("batch_norm_squares", x.dtype(), &[&view, &of_mean])?;
     let variance = squares.finish(DType::F32, share)?.tensor(width);
     drop(of_mean);
     Ok(ChannelStats { mean, variance })
@@ -64,9 +63,8 @@ impl Kernels for OnGpu {
         let [x, w] = [View::of(inputs[0])?, View::of(inputs[1])?];
         let [mean, variance] = [View::of(&self.mean)?, View::of(&self.variance)?];
         let (dtype, n, (rows, width), g) = (g.dtype(), g.elem_count(), rows_of(g.shape()), View::of(g)?);
-        let inputs = |launch: Launch<'_>| launch.read(&x).read(&g).read(&mean).read(&variance);
         let columns = Columns::new(1, rows, width);
-        let partial = columns.partial_with::<2>("batch_norm_weight_sums", dtype, inputs, &[], &[self.eps])?;
+        let partial = columns.partial_with::<2>("batch_norm_weight_sums", dtype, &[&x, &g, &mean, &variance], &[], &[self.eps])?;
         let sums = partial.finish(DType::F32, 1.0)?.tensor((2, width));
         let of_weights = sums.to_dtype(dtype)?;
         let sums = View::of(&sums)?;

@@ -19,6 +19,7 @@
 
 mod composed;
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -82,6 +83,11 @@ fn weighed(logits: &Tensor, mut shares: Vec<f64>, options: &CrossEntropyOptions)
     let (batch, classes) = logits.dims2()?;
     apply_options(&mut shares, classes, options)?;
     let focus = f64::from(options.focus);
+    if crate::cuda::suits(&[logits]) {
+        let shares: Vec<f32> = shares.into_iter().map(|share| share as f32).collect();
+        let targets = Tensor::from_vec(shares, (batch, classes), logits.device())?;
+        return crate::cuda::apply(cuda::OnGpu { targets, focus: options.focus }, Needs::Inputs, &[logits]);
+    }
     if !native(logits) {
         let targets = Tensor::from_vec(shares, (batch, classes), &Device::Cpu)?;
         return composed::cross_entropy(logits, &targets, focus);

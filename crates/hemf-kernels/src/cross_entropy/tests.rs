@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 use candle_core::Var;
 
 fn labels(values: &[u32]) -> Tensor {
@@ -26,6 +26,9 @@ fn matches_the_composed_form() {
                     if (focus, classes) != (0.5, 1) {
                         // A single class is always sure, and a root has no finite slope at 0.
                         check(&name, &op, &op, std::slice::from_ref(&logits), 1e-6);
+                        if label_smoothing == 0.1 {
+                            check_cuda(&name, &op, &op, std::slice::from_ref(&logits), 1e-6);
+                        }
                     }
                 }
             }

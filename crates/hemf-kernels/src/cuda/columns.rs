@@ -28,13 +28,13 @@ impl Columns {
         Self { groups, rows, width, chunks: rows.div_ceil(rows_per_chunk).max(1), rows_per_chunk }
     }
 
-    /// The first step by a kernel that makes K sums of each column. `inputs` adds its first arguments; what it writes are
-    /// the chunks' sums (groups, chunks, K, width), and its last arguments are rows, width, chunks and rows of a chunk.
+    /// The first step by a kernel that makes K sums of each column. Its arguments are `inputs`, the
+    /// chunks' sums that it writes, (groups, chunks, K, width), and rows, width, chunks and rows of a chunk.
     pub(crate) fn partial<'a, const K: usize>(
         &self,
         kernel: &'static str,
         maps: DType,
-        inputs: impl FnOnce(Launch<'a>) -> Launch<'a>,
+        inputs: &[&'a View<'a>],
     ) -> Result<Partial> {
         self.partial_with::<K>(kernel, maps, inputs, &[], &[])
     }
@@ -44,13 +44,13 @@ impl Columns {
         &self,
         kernel: &'static str,
         maps: DType,
-        inputs: impl FnOnce(Launch<'a>) -> Launch<'a>,
+        inputs: &[&'a View<'a>],
         sizes: &[usize],
         numbers: &[f32],
     ) -> Result<Partial> {
         let &Self { groups, rows, width, chunks, rows_per_chunk } = self;
-        let launch = inputs(Launch::new(kernel, maps, groups * chunks * width.div_ceil(ACROSS)).shared(THREADS));
-        let launch = launch.write(DType::F32, groups * chunks * K * width);
+        let launch = Launch::new(kernel, maps, groups * chunks * width.div_ceil(ACROSS)).shared(THREADS);
+        let launch = inputs.iter().copied().fold(launch, Launch::read).write(DType::F32, groups * chunks * K * width);
         let launch = launch.size(rows).size(width).size(chunks).size(rows_per_chunk);
         let launch = sizes.iter().fold(launch, |launch, size| launch.size(*size));
         let [sums] = numbers.iter().fold(launch, |launch, number| launch.number(*number)).run()?;
@@ -68,6 +68,11 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
+    /// What `chunks` chunks gave of `width` sums each: (chunks, width), f32.
+    pub(crate) fn new(sums: Output, chunks: usize, width: usize, maps: DType) -> Self {
+        Self { sums, groups: 1, chunks, width, maps }
+    }
+
     /// The sums (groups, K width) times a factor, of the type of the maps or f32.
     pub(crate) fn finish(self, dtype: DType, factor: f32) -> Result<Output> {
         let Self { sums, groups, chunks, width, maps } = self;
@@ -82,7 +87,7 @@ impl Partial {
 
 /// The sums of `x`, (rows, width), over its rows -> (width), of its type.
 pub(crate) fn column_sums(x: &View, rows: usize, width: usize) -> Result<Output> {
-    Columns::new(1, rows, width).partial::<1>("column_sums", x.dtype(), |launch| launch.read(x))?.finish(x.dtype(), 1.0)
+    Columns::new(1, rows, width).partial::<1>("column_sums", x.dtype(), &[x])?.finish(x.dtype(), 1.0)
 }
 
 #[cfg(test)]

@@ -8,7 +8,11 @@
 // What was never written is NaN.
 #include "kernels.cu"
 
-#include <ucontext.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(at, size)
+#endif
 
 #include <cstdio>
 #include <cstdlib>
@@ -46,26 +50,59 @@ void* Arguments::next(char kind, size_t value_size) {
 
 enum class State { Ready, AtWarp, AtBlock, Done };
 
+// Stacks that take turns. `start` prepares one for a function that never returns; `change` leaves one for another.
+#if defined(__x86_64__)
+using Stack = void*;
+
+// What a called function must leave as it was is kept on the stack that is left.
+extern "C" void change(Stack* from, const Stack* to);
+asm(".text\n.globl change\nchange:\n"
+    "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\n"
+    "mov %rsp, (%rdi)\nmov (%rsi), %rsp\n"
+    "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n");
+
+static void start(Stack* stack, char* memory, size_t size, void (*run)()) {
+    // Six registers and where to go on; a function begins with its stack 8 off a multiple of 16.
+    void** top = reinterpret_cast<void**>(memory + size) - 8;
+    std::memset(top, 0, 8 * sizeof *top);
+    top[6] = reinterpret_cast<void*>(run);
+    *stack = top;
+}
+#else
+#include <ucontext.h>
+using Stack = ucontext_t;
+
+static void change(Stack* from, const Stack* to) { swapcontext(from, to); }
+
+static void start(Stack* stack, char* memory, size_t size, void (*run)()) {
+    getcontext(stack);
+    stack->uc_stack.ss_sp = memory;
+    stack->uc_stack.ss_size = size;
+    makecontext(stack, run, 0);
+}
+#endif
+
 struct Fiber {
-    ucontext_t context;
+    Stack stack;
     State state;
-    float exchanged;
+    // What it shows to the others of its warp, and in which of the two it is the turn of the next exchange.
+    float shown[2];
+    unsigned turn;
 };
 
 constexpr size_t STACK = 64 << 10;
 static std::vector<Fiber> fibers;
-static std::vector<char> stacks;
-static ucontext_t scheduler;
+static char* stacks;
+static Stack scheduler;
 static const Kernel* kernel;
 static char* shared;
 
 void* shared_memory() { return shared; }
 
 static void wait_in(State state) {
-    Fiber& self = fibers[threadIdx.x];
     unsigned thread = threadIdx.x;
-    self.state = state;
-    swapcontext(&self.context, &scheduler);
+    fibers[thread].state = state;
+    change(&fibers[thread].stack, &scheduler);
     threadIdx.x = thread;
 }
 
@@ -74,12 +111,13 @@ void __syncwarp() { wait_in(State::AtWarp); }
 
 float __shfl_sync(unsigned mask, float value, unsigned lane) {
     if (mask != 0xffffffffu) fail("a shuffle of less than a warp");
-    unsigned first = threadIdx.x / 32 * 32;
-    fibers[threadIdx.x].exchanged = value;
+    Fiber& self = fibers[threadIdx.x];
+    const Fiber& other = fibers[threadIdx.x / 32 * 32 + lane % 32];
+    // The next exchange uses the other place, so nothing is overwritten before all have read it.
+    unsigned turn = self.turn++ % 2;
+    self.shown[turn] = value;
     __syncwarp();
-    float other = fibers[first + lane % 32].exchanged;
-    __syncwarp();
-    return other;
+    return other.shown[turn];
 }
 
 float __shfl_xor_sync(unsigned mask, float value, unsigned apart) {
@@ -90,7 +128,7 @@ static void thread_main() {
     Arguments all;
     taken = 0;
     kernel->call(kernel->run, all);
-    fibers[threadIdx.x].state = State::Done;
+    wait_in(State::Done);
 }
 
 // Lets the threads of [first, last) go on that wait as told, if all of them do.
@@ -106,13 +144,11 @@ static void run_block(bool upwards, size_t shared_size) {
     shared = static_cast<char*>(std::malloc(shared_size));
     std::memset(shared, 0xff, shared_size);
     for (unsigned i = 0; i < threads; i++) {
-        Fiber& fiber = fibers[i];
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = stacks.data() + i * STACK;
-        fiber.context.uc_stack.ss_size = STACK;
-        fiber.context.uc_link = &scheduler;
-        makecontext(&fiber.context, thread_main, 0);
-        fiber.state = State::Ready;
+        fibers[i].state = State::Ready;
+        fibers[i].turn = 0;
+        // A thread that is done leaves its last functions on its stack.
+        ASAN_UNPOISON_MEMORY_REGION(stacks + i * STACK, STACK);
+        start(&fibers[i].stack, stacks + i * STACK, STACK, thread_main);
     }
     for (;;) {
         bool any = false;
@@ -121,7 +157,7 @@ static void run_block(bool upwards, size_t shared_size) {
             if (fibers[i].state != State::Ready) continue;
             any = true;
             threadIdx.x = i;
-            swapcontext(&scheduler, &fibers[i].context);
+            change(&scheduler, &fibers[i].stack);
         }
         for (unsigned i = 0; i < threads; i += 32) any |= release(i, i + 32, State::AtWarp);
         any |= release(0, threads, State::AtBlock);
@@ -180,7 +216,7 @@ int main() {
     if (kernel->count != arguments.size()) fail("the kernel has another number of parameters than arguments were given");
     if (blockDim.x % 32 || blockDim.x > 1024 || !blockDim.x || !gridDim.x) fail("a launch is of whole warps, at most 1024 threads");
     fibers.resize(blockDim.x);
-    stacks.resize(blockDim.x * STACK);
+    stacks = static_cast<char*>(std::aligned_alloc(16, blockDim.x * STACK));
 
     auto written = run_grid(true, shared_size);
     if (written != run_grid(false, shared_size)) fail("the result depends on the order of threads or blocks: a barrier is missing");

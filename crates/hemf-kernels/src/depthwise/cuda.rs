@@ -32,11 +32,11 @@ impl Depthwise {
     fn weight_sums(&self, x: &View, g: &View) -> Result<Partial> {
         let (images, height, width, channels) = x.shape().dims4()?;
         let columns = Columns::new(1, images * height * width, channels);
-        let (inputs, sizes) = (|launch: Launch<'_>| launch.read(x).read(g), [height, width]);
+        let (inputs, sizes) = ([x, g], [height, width]);
         match self.k {
-            3 => columns.partial_with::<10>("depthwise_weight_sums_3", x.dtype(), inputs, &sizes, &[]),
-            5 => columns.partial_with::<26>("depthwise_weight_sums_5", x.dtype(), inputs, &sizes, &[]),
-            _ => columns.partial_with::<50>("depthwise_weight_sums_7", x.dtype(), inputs, &sizes, &[]),
+            3 => columns.partial_with::<10>("depthwise_weight_sums_3", x.dtype(), &inputs, &sizes, &[]),
+            5 => columns.partial_with::<26>("depthwise_weight_sums_5", x.dtype(), &inputs, &sizes, &[]),
+            _ => columns.partial_with::<50>("depthwise_weight_sums_7", x.dtype(), &inputs, &sizes, &[]),
         }
     }
 }

@@ -25,6 +25,7 @@
 
 mod composed;
 mod cpu;
+mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,9 @@ pub fn external_attention(t: &Tensor, mk: &Tensor, mv: &Tensor, heads: usize) ->
     let sizes = Sizes::of(t.dims(), mk.dims(), heads)?;
     if mv.dims() != [sizes.d(), sizes.slots] {
         bail!("external_attention: mk {:?} and mv {:?} are not (S, d) and (d, S)", mk.dims(), mv.dims());
+    }
+    if sizes.fit() && crate::cuda::suits(&[t, mk, mv]) {
+        return crate::cuda::apply(ExternalAttention { heads }, Needs::Inputs, &[t, mk, mv]);
     }
     if !(native(t) && native(mk) && native(mv)) {
         return composed::external_attention(t, mk, mv, &sizes);

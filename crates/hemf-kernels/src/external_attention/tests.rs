@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 use candle_core::{DType, Device};
 
 /// `t`, `mk` and `mv` with scores of several units.
@@ -25,6 +25,7 @@ fn matches_the_composed_form() {
         };
         let name = format!("external attention {shape:?}, {heads} heads, {slots} slots");
         check(&name, &op, &oracle, &given(&shape, heads, slots), 5e-6);
+        check_cuda(&name, &op, &oracle, &given(&shape, heads, slots), 5e-6);
     }
 }
 
@@ -44,6 +45,11 @@ fn one_token_reads_every_slot_alike() {
 
 #[test]
 fn a_token_that_underflows_in_every_slot_gives_zero_and_no_gradient() {
+    crate::cuda::emulator::emulated(underflow);
+    underflow();
+}
+
+fn underflow() {
     // Scores 0 and -200: e^-200 is 0 in f32.
     let t = candle_core::Var::from_tensor(&Tensor::new(&[[[0f32], [-200.0]]], &Device::Cpu).unwrap()).unwrap();
     let (mk, mv) = (Tensor::ones((3, 1), DType::F32, &Device::Cpu).unwrap(), random(&[1, 3], 1));

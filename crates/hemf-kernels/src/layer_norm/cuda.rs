@@ -29,9 +29,11 @@ impl Kernels for LayerNorm {
         if w.track_op() || b.track_op() {
             let statistics = statistics.tensor((rows, 2));
             let statistics = View::of(&statistics)?;
-            let sums = Columns::new(1, rows, width).partial::<2>("layer_norm_weight_sums", dtype, |launch| {
-                launch.read(&views[0]).read(&views[2]).read(&statistics)
-            })?;
+            let sums = Columns::new(1, rows, width).partial::<2>(
+                "layer_norm_weight_sums",
+                dtype,
+                &[&views[0], &views[2], &statistics],
+            )?;
             let both = sums.finish(dtype, 1.0)?.tensor((2, width));
             gradients[1] = Some(both.get(0)?);
             gradients[2] = Some(both.get(1)?);

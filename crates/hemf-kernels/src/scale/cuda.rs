@@ -22,7 +22,7 @@ impl Scale {
         let (rows, width) = match self.by {
             By::Channel => {
                 let columns = Columns::new(n / (self.pixels * self.channels), self.pixels, self.channels);
-                let sums = columns.partial::<1>("scale_column_sums", dtype, |launch| launch.read(x).read(g))?;
+                let sums = columns.partial::<1>("scale_column_sums", dtype, &[x, g])?;
                 return sums.finish(dtype, 1.0);
             }
             By::Pixel => (n / self.channels, self.channels),
