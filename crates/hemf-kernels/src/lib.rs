@@ -28,6 +28,7 @@
 #![allow(clippy::needless_range_loop)]
 
 mod activation;
+mod adamw;
 mod axis_attention;
 mod batch_norm;
 mod concat;
@@ -60,6 +61,7 @@ mod threads;
 mod window_attention;
 
 pub use activation::{Activation, activate, gelu, relu, sigmoid};
+pub use adamw::{AdamWParameter, AdamWStep, adamw, adamw_suits};
 pub use axis_attention::{Axis, axis_attention};
 pub use batch_norm::{ChannelStats, batch_norm_eval, batch_norm_train};
 pub use concat::concat;

@@ -2,8 +2,8 @@
 
 use super::launch::{Argument, Launch, MOST_NUMBERS, MOST_SHARED, Output, View, Where};
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, DeviceRepr, LaunchConfig, PushKernelArg};
-use candle_core::cuda_backend::{CudaFunc, WrapErr};
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::WrapErr;
 use candle_core::{CudaDevice, CudaStorage, DType, Result, Storage, bail};
 use half::bf16;
 
@@ -18,11 +18,41 @@ struct Numbers([f32; MOST_NUMBERS]);
 // SAFETY: plain numbers, laid out as the C array of the same length that the kernel's parameter is.
 unsafe impl DeviceRepr for Numbers {}
 
+/// `Sizes` of `prelude.cuh`.
+#[repr(transparent)]
+struct Sizes([u32; MOST_NUMBERS]);
+
+// SAFETY: as above.
+unsafe impl DeviceRepr for Sizes {}
+
+/// `Changed` or `Unchanged` of `prelude.cuh`: addresses on the device, null for what is not there.
+#[repr(transparent)]
+struct Pointers([u64; MOST_NUMBERS]);
+
+// SAFETY: as above; an address there is a number of 64 bits.
+unsafe impl DeviceRepr for Pointers {}
+
+impl Pointers {
+    /// Where the values of tensors are, f32. The tensors outlive the launch, which is all that is done with the addresses,
+    /// and what was given to the stream before and after it is done before and after it.
+    fn of<'a>(views: impl Iterator<Item = &'a View<'a>>, device: &CudaDevice) -> Result<Self> {
+        let mut all = [0; MOST_NUMBERS];
+        for (to, view) in all.iter_mut().zip(views) {
+            let values = storage(view)?.as_cuda_slice::<f32>()?.slice(view.range.clone());
+            *to = values.device_ptr(&device.cuda_stream()).0;
+        }
+        Ok(Self(all))
+    }
+}
+
 /// An argument where the launch can take its address.
 enum Held<'a> {
     Size(u32),
+    Null(u64),
     Number(f32),
     Numbers(Numbers),
+    Sizes(Sizes),
+    Pointers(Pointers),
     ReadF32(CudaView<'a, f32>),
     ReadBf16(CudaView<'a, bf16>),
     ReadU32(CudaView<'a, u32>),
@@ -33,14 +63,22 @@ enum Held<'a> {
 
 pub(super) fn execute(launch: &Launch) -> Result<Vec<Output>> {
     let device = device(launch)?;
-    let function = function(launch, device)?;
+    let (name, text) = module(launch.maps)?;
+    let function = device.get_or_load_custom_func(launch.kernel, name, text)?;
+    // More than this is given only to kernels that asked for it.
+    if launch.shared > 48 << 10 {
+        function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, MOST_SHARED as i32).w()?;
+    }
     let mut held = launch.arguments.iter().map(|argument| hold(argument, device)).collect::<Result<Vec<_>>>()?;
     let mut builder = function.builder();
     for argument in &mut held {
         match argument {
             Held::Size(n) => builder.arg(&*n),
+            Held::Null(address) => builder.arg(&*address),
             Held::Number(n) => builder.arg(&*n),
             Held::Numbers(all) => builder.arg(&*all),
+            Held::Sizes(all) => builder.arg(&*all),
+            Held::Pointers(all) => builder.arg(&*all),
             Held::ReadF32(view) => builder.arg(&*view),
             Held::ReadBf16(view) => builder.arg(&*view),
             Held::ReadU32(view) => builder.arg(&*view),
@@ -55,7 +93,8 @@ pub(super) fn execute(launch: &Launch) -> Result<Vec<Output>> {
         shared_mem_bytes: launch.shared as u32,
     };
     // SAFETY: kernel, arguments and their sizes are those that the tests run with bounds and parameter types checked
-    // (`emulator.rs`); only the buffers that are handed over as `&mut` are written, in whole, and they are new.
+    // (`emulator.rs`). Written are the new buffers, in whole, and the tensors to be changed, which Rust never looks into:
+    // their values are on the device, and whoever reads them there comes later in the stream.
     unsafe { builder.launch(config) }.w()?;
     let written = held.into_iter().filter_map(|argument| match argument {
         Held::WriteF32(slice) => Some(CudaStorage::wrap_cuda_slice(slice, device.clone())),
@@ -69,23 +108,24 @@ pub(super) fn execute(launch: &Launch) -> Result<Vec<Output>> {
 /// The GPU that what it reads is on.
 fn device<'a>(launch: &'a Launch) -> Result<&'a CudaDevice> {
     use candle_core::backend::BackendStorage;
-    match launch.arguments.iter().find_map(|a| if let Argument::Read(view) = a { Some(view) } else { None }) {
+    let read = launch.arguments.iter().find_map(|argument| match argument {
+        Argument::Read(view) => Some(*view),
+        Argument::ReadAll(views) => views.first(),
+        _ => None,
+    });
+    match read {
         Some(view) => Ok(storage(view)?.device()),
         None => bail!("{}: a kernel that reads nothing", launch.kernel),
     }
 }
 
-fn function(launch: &Launch, device: &CudaDevice) -> Result<CudaFunc> {
-    let function = match launch.maps {
-        DType::F32 => device.get_or_load_custom_func(launch.kernel, "hemf-f32", F32)?,
-        DType::BF16 => device.get_or_load_custom_func(launch.kernel, "hemf-bf16", BF16)?,
-        other => bail!("{}: no kernels for {other:?}", launch.kernel),
-    };
-    // More than this is given only to kernels that asked for it.
-    if launch.shared > 48 << 10 {
-        function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, MOST_SHARED as i32).w()?;
+/// The module with kernels for maps of a type: its name, and its text.
+fn module(maps: DType) -> Result<(&'static str, &'static str)> {
+    match maps {
+        DType::F32 => Ok(("hemf-f32", F32)),
+        DType::BF16 => Ok(("hemf-bf16", BF16)),
+        other => bail!("no kernels for maps of {other:?}"),
     }
-    Ok(function)
 }
 
 fn hold<'a>(argument: &'a Argument, device: &CudaDevice) -> Result<Held<'a>> {
@@ -93,6 +133,13 @@ fn hold<'a>(argument: &'a Argument, device: &CudaDevice) -> Result<Held<'a>> {
         Argument::Size(n) => Held::Size(*n as u32),
         Argument::Number(n) => Held::Number(*n),
         Argument::Numbers(all) => Held::Numbers(Numbers(*all)),
+        Argument::Sizes(all) => Held::Sizes(Sizes(*all)),
+        Argument::Null => Held::Null(0),
+        Argument::ReadAll(views) => Held::Pointers(Pointers::of(views.iter(), device)?),
+        Argument::Change(tensors) => {
+            let views = tensors.iter().map(|t| View::of(t)).collect::<Result<Vec<_>>>()?;
+            Held::Pointers(Pointers::of(views.iter(), device)?)
+        }
         Argument::Read(view) => {
             let (storage, range) = (storage(view)?, view.range.clone());
             match view.dtype() {

@@ -7,6 +7,7 @@
 // of another type than the parameter, and, built with the sanitizers, outside any buffer: each is an allocation of its own.
 // What was never written is NaN.
 #include "kernels.cu"
+#include "faults.cu"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -27,10 +28,10 @@ Kernel* Kernel::all = nullptr;
 }
 
 struct Argument {
-    char kind;          // u and f: a size, one or more numbers; i, o and b: a buffer to read, to write, and for both
+    char kind;          // u and f: one or more sizes or numbers; i and o: a buffer to read, to write; I and B: some to read, to change
     size_t value_size;  // in bytes
-    std::vector<char> given;
-    char* buffer = nullptr;
+    std::vector<std::vector<char>> given;
+    std::vector<char*> buffers;
 };
 
 static std::vector<Argument> arguments;
@@ -39,13 +40,12 @@ static size_t taken;
 void* Arguments::next(char kind, size_t value_size) {
     if (taken >= arguments.size()) fail("the kernel has more parameters than arguments were given");
     Argument& argument = arguments[taken++];
-    bool right = argument.kind == kind || (argument.kind == 'b' && kind == 'o');
-    if (!right || argument.value_size != value_size) {
+    if (argument.kind != kind || argument.value_size != value_size) {
         std::fprintf(stderr, "argument %zu is '%c' of %zu bytes, the parameter '%c' of %zu\n", taken - 1, argument.kind,
                      argument.value_size, kind, value_size);
         std::exit(1);
     }
-    return argument.buffer;
+    return kind == 'I' || kind == 'B' ? static_cast<void*>(argument.buffers.data()) : argument.buffers[0];
 }
 
 enum class State { Ready, AtWarp, AtBlock, Done };
@@ -170,8 +170,13 @@ static void run_block(bool upwards, size_t shared_size) {
 
 static std::vector<std::vector<char>> run_grid(bool upwards, size_t shared_size) {
     for (Argument& argument : arguments) {
-        argument.buffer = static_cast<char*>(std::malloc(argument.given.size()));
-        std::memcpy(argument.buffer, argument.given.data(), argument.given.size());
+        // As many as a kernel can be told of; null for what is not there.
+        argument.buffers.assign(MOST, nullptr);
+        for (size_t i = 0; i < argument.given.size(); i++) {
+            const std::vector<char>& given = argument.given[i];
+            argument.buffers[i] = static_cast<char*>(std::malloc(given.size()));
+            std::memcpy(argument.buffers[i], given.data(), given.size());
+        }
     }
     for (unsigned step = 0; step < gridDim.x; step++) {
         blockIdx.x = upwards ? step : gridDim.x - 1 - step;
@@ -179,9 +184,11 @@ static std::vector<std::vector<char>> run_grid(bool upwards, size_t shared_size)
     }
     std::vector<std::vector<char>> written;
     for (Argument& argument : arguments) {
-        if (argument.kind == 'o' || argument.kind == 'b')
-            written.emplace_back(argument.buffer, argument.buffer + argument.given.size());
-        std::free(argument.buffer);
+        for (size_t i = 0; i < argument.given.size(); i++) {
+            char* buffer = argument.buffers[i];
+            if (argument.kind == 'o' || argument.kind == 'B') written.emplace_back(buffer, buffer + argument.given[i].size());
+            std::free(buffer);
+        }
     }
     return written;
 }
@@ -207,8 +214,12 @@ int main() {
     for (Argument& argument : arguments) {
         argument.kind = char(read_size());
         argument.value_size = read_size();
-        argument.given.assign(read_size(), char(0xff));
-        if (argument.kind != 'o') read(argument.given.data(), argument.given.size());
+        argument.given.resize(read_size());
+        if (argument.given.size() > MOST) fail("more buffers than a kernel can be told of");
+        for (std::vector<char>& given : argument.given) {
+            given.assign(read_size(), char(0xff));
+            if (argument.kind != 'o') read(given.data(), given.size());
+        }
     }
     for (kernel = Kernel::all; kernel && std::strcmp(kernel->name, name.data()); kernel = kernel->before) {
     }

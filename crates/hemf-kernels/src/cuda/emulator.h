@@ -61,8 +61,12 @@ struct Arguments {
             using Value = std::remove_pointer_t<P>;
             return static_cast<P>(next(std::is_const_v<Value> ? 'i' : 'o', sizeof(Value)));
         } else {
+            constexpr char kind = std::is_same_v<P, unsigned> || std::is_same_v<P, Sizes> ? 'u'
+                                  : std::is_same_v<P, Unchanged>                          ? 'I'
+                                  : std::is_same_v<P, Changed>                            ? 'B'
+                                                                                          : 'f';
             P value;
-            std::memcpy(&value, next(std::is_same_v<P, unsigned> ? 'u' : 'f', sizeof value), sizeof value);
+            std::memcpy(&value, next(kind, sizeof value), sizeof value);
             return value;
         }
     }

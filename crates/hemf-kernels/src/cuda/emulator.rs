@@ -1,8 +1,8 @@
 //! Launches run on the processor: the kernels' sources compiled by the host's C++ compiler, as a program that is handed a
 //! launch and gives back what was written. See `emulator.cpp` for what it finds wrong besides numbers.
 
-use super::launch::{Argument, Launch, Output, View, Where};
-use candle_core::{CpuStorage, DType, Result, Storage, bail};
+use super::launch::{Argument, Launch, MOST_NUMBERS, Output, View, Where};
+use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Storage, bail};
 use half::bf16;
 use std::cell::Cell;
 use std::io::Write;
@@ -108,18 +108,30 @@ fn message(launch: &Launch) -> Result<Vec<u8>> {
     to.extend(launch.kernel.as_bytes());
     sizes(&mut to, &[launch.blocks, launch.threads, launch.shared, launch.arguments.len()]);
     for argument in &launch.arguments {
-        let (kind, value_size, bytes) = match argument {
-            Argument::Size(n) => (b'u', 4, (*n as u32).to_ne_bytes().to_vec()),
-            Argument::Number(n) => (b'f', 4, n.to_ne_bytes().to_vec()),
-            Argument::Numbers(all) => (b'f', 4 * all.len(), all.iter().flat_map(|n| n.to_ne_bytes()).collect()),
-            Argument::Read(view) => (b'i', view.dtype().size_in_bytes(), bytes(view)?),
+        let all = |views: &[View]| views.iter().map(bytes).collect::<Result<Vec<_>>>();
+        let pointers = MOST_NUMBERS * size_of::<*const f32>();
+        let (kind, value_size, buffers) = match argument {
+            Argument::Size(n) => (b'u', 4, vec![(*n as u32).to_ne_bytes().to_vec()]),
+            Argument::Sizes(all) => (b'u', 4 * all.len(), vec![all.iter().flat_map(|n| n.to_ne_bytes()).collect()]),
+            Argument::Number(n) => (b'f', 4, vec![n.to_ne_bytes().to_vec()]),
+            Argument::Numbers(all) => (b'f', 4 * all.len(), vec![all.iter().flat_map(|n| n.to_ne_bytes()).collect()]),
+            Argument::Read(view) => (b'i', view.dtype().size_in_bytes(), vec![bytes(view)?]),
+            Argument::Null => (b'i', 4, vec![]),
+            Argument::ReadAll(views) => (b'I', pointers, all(views)?),
+            Argument::Change(tensors) => {
+                let views = tensors.iter().map(|t| View::of(t)).collect::<Result<Vec<_>>>()?;
+                (b'B', pointers, all(&views)?)
+            }
             Argument::Write(dtype, count) => {
-                sizes(&mut to, &[b'o'.into(), dtype.size_in_bytes(), count * dtype.size_in_bytes()]);
+                sizes(&mut to, &[b'o'.into(), dtype.size_in_bytes(), 1, count * dtype.size_in_bytes()]);
                 continue;
             }
         };
-        sizes(&mut to, &[u8::into(kind), value_size, bytes.len()]);
-        to.extend(bytes);
+        sizes(&mut to, &[u8::into(kind), value_size, buffers.len()]);
+        for buffer in buffers {
+            sizes(&mut to, &[buffer.len()]);
+            to.extend(buffer);
+        }
     }
     Ok(to)
 }
@@ -135,20 +147,106 @@ fn bytes(view: &View) -> Result<Vec<u8>> {
     })
 }
 
+/// What was written, and into the tensors what was changed.
 fn outputs(launch: &Launch, mut bytes: &[u8]) -> Result<Vec<Output>> {
     let mut outputs = Vec::new();
-    for argument in &launch.arguments {
-        let Argument::Write(dtype, count) = argument else { continue };
+    let mut next = |dtype: DType, count: usize| {
         let Some((of_it, rest)) = bytes.split_at_checked(count * dtype.size_in_bytes()) else {
             bail!("{}: less was written than asked for", launch.kernel)
         };
         bytes = rest;
-        outputs.push(Output(Storage::Cpu(match dtype {
+        Ok(match dtype {
             DType::F32 => CpuStorage::F32(of_it.as_chunks().0.iter().map(|b| f32::from_ne_bytes(*b)).collect()),
             DType::BF16 => CpuStorage::BF16(of_it.as_chunks().0.iter().map(|b| bf16::from_ne_bytes(*b)).collect()),
             DType::U32 => CpuStorage::U32(of_it.as_chunks().0.iter().map(|b| u32::from_ne_bytes(*b)).collect()),
             _ => bail!("no kernel writes {dtype:?}"),
-        })));
+        })
+    };
+    for argument in &launch.arguments {
+        match argument {
+            Argument::Write(dtype, count) => outputs.push(Output(Storage::Cpu(next(*dtype, *count)?))),
+            Argument::Change(tensors) => {
+                for t in tensors {
+                    t.inplace_op1(&Become(next(t.dtype(), t.elem_count())?))?;
+                }
+            }
+            _ => {}
+        }
     }
     Ok(outputs)
+}
+
+/// New values of a tensor that is all of its storage.
+struct Become(CpuStorage);
+
+impl InplaceOp1 for Become {
+    fn name(&self) -> &'static str {
+        "become"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, _: &Layout) -> Result<()> {
+        *storage = self.0.clone();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::random;
+    use candle_core::Tensor;
+
+    /// A kernel of `faults.cu` on 64 values, as two blocks if so told.
+    fn run(kernel: &'static str, blocks: usize, x: &Tensor) -> Result<Tensor> {
+        let view = View::of(x)?;
+        let launch = Launch::new(kernel, DType::F32, blocks).threads(64).shared(64).read(&view);
+        let [y] = launch.write(DType::F32, 64).run()?;
+        Ok(y.tensor(64))
+    }
+
+    #[test]
+    fn faults_are_found() {
+        emulated(|| {
+            let x = random(&[64], 1);
+            let refused = |kernel, blocks, with: &str| {
+                let error = run(kernel, blocks, &x).unwrap_err().to_string();
+                assert!(error.contains(with), "{kernel}: {error}");
+            };
+            let (got, mut want) = (run("fault_none", 1, &x).unwrap(), x.to_vec1::<f32>().unwrap());
+            want.reverse();
+            assert_eq!(got.to_vec1::<f32>().unwrap(), want);
+            refused("fault_no_barrier", 1, "a barrier is missing");
+            refused("fault_between_blocks", 2, "depends on the order");
+            refused("fault_barrier_for_some", 1, "wait at a barrier that others do not come to");
+            refused("no_such_kernel", 1, "there is no kernel of the name no_such_kernel");
+            refused("relu_forward", 1, "another number of parameters");
+            // What was not written is not a number.
+            let first = run("fault_between_blocks", 1, &x).unwrap().to_vec1::<f32>().unwrap();
+            assert!(first[0].is_finite() && first[1..].iter().all(|y| y.is_nan()));
+            let program = std::fs::read(&programs().unwrap()[0]).unwrap();
+            if program.windows(16).any(|w| w == b"AddressSanitizer") || program.windows(11).any(|w| w == b"__asan_init") {
+                refused("fault_outside", 1, "heap-buffer-overflow");
+                refused("fault_unshared", 1, "heap-buffer-overflow");
+            }
+        });
+    }
+
+    #[test]
+    fn arguments_of_another_type_are_refused() {
+        emulated(|| {
+            let x = random(&[32], 1);
+            let narrow = x.to_dtype(DType::BF16).unwrap();
+            let launch = |x: &Tensor, n: Option<usize>| -> Result<[Output; 1]> {
+                let view = View::of(x)?;
+                let launch = Launch::new("relu_forward", DType::F32, 1).read(&view).write(DType::F32, 32);
+                if let Some(n) = n { launch.size(n).run() } else { launch.number(32.0).run() }
+            };
+            // The two launches differ in one argument from this one.
+            assert!(launch(&x, Some(32)).is_ok());
+            for wrong in [launch(&narrow, Some(32)), launch(&x, None)] {
+                let error = wrong.err().expect("a launch that does not fit").to_string();
+                assert!(error.contains("the parameter"), "{error}");
+            }
+        });
+    }
 }

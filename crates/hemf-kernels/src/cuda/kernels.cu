@@ -1,5 +1,6 @@
 // All kernels in one module.
 #include "../activation/activation.cu"
+#include "../adamw/adamw.cu"
 #include "../axis_attention/axis_attention.cu"
 #include "../batch_norm/batch_norm.cu"
 #include "../concat/concat.cu"

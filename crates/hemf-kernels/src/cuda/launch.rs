@@ -116,13 +116,20 @@ pub(super) enum Argument<'a> {
     Size(usize),
     Number(f32),
     Numbers([f32; MOST_NUMBERS]),
+    Sizes([u32; MOST_NUMBERS]),
     Read(&'a View<'a>),
+    /// A null pointer instead of values to read.
+    Null,
+    /// Values of several tensors, f32, at most [`MOST_NUMBERS`].
+    ReadAll(&'a [View<'a>]),
+    /// The same, to be changed where they are; contiguous.
+    Change(Vec<&'a Tensor>),
     /// A buffer of so many values, to be written in whole.
     Write(DType, usize),
 }
 
-/// So many numbers can be handed over with a launch: `Numbers` in `prelude.cuh`.
-pub(crate) const MOST_NUMBERS: usize = 32;
+/// So many numbers can be handed over with a launch, and so many buffers: `MOST` in `prelude.cuh`.
+pub(crate) const MOST_NUMBERS: usize = 64;
 
 /// A kernel with its grid and its arguments, in the order of its parameters.
 #[cfg_attr(not(any(test, feature = "cuda")), allow(dead_code))] // without CUDA nothing is launched
@@ -161,6 +168,32 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// A null pointer where there is nothing to read.
+    pub(crate) fn read_or_null(mut self, view: Option<&'a View<'a>>) -> Self {
+        self.arguments.push(view.map_or(Argument::Null, Argument::Read));
+        self
+    }
+
+    pub(crate) fn read_all(mut self, views: &'a [View<'a>]) -> Self {
+        self.arguments.push(Argument::ReadAll(views));
+        self
+    }
+
+    pub(crate) fn change(mut self, tensors: Vec<&'a Tensor>) -> Self {
+        self.arguments.push(Argument::Change(tensors));
+        self
+    }
+
+    /// At most [`MOST_NUMBERS`] sizes.
+    pub(crate) fn sizes(mut self, sizes: &[usize]) -> Self {
+        let mut all = [0; MOST_NUMBERS];
+        for (to, size) in all.iter_mut().zip(sizes) {
+            *to = u32::try_from(*size).unwrap_or(u32::MAX); // which is refused
+        }
+        self.arguments.push(Argument::Sizes(all));
+        self
+    }
+
     pub(crate) fn write(mut self, dtype: DType, count: usize) -> Self {
         self.arguments.push(Argument::Write(dtype, count));
         self
@@ -187,8 +220,12 @@ impl<'a> Launch<'a> {
     /// Runs it. What it writes, in order.
     pub(crate) fn run<const N: usize>(self) -> Result<[Output; N]> {
         // Kernels count in 32 bits; a grid is of 2^31 - 1 blocks at most.
-        let sizes = self.arguments.iter().all(|a| !matches!(a, Argument::Size(n) if u32::try_from(*n).is_err()));
-        if !sizes || self.blocks == 0 || i32::try_from(self.blocks).is_err() || self.shared > MOST_SHARED {
+        let countable = self.arguments.iter().all(|argument| match argument {
+            Argument::Size(n) => u32::try_from(*n).is_ok(),
+            Argument::Sizes(all) => !all.contains(&u32::MAX),
+            _ => true,
+        });
+        if !countable || self.blocks == 0 || i32::try_from(self.blocks).is_err() || self.shared > MOST_SHARED {
             bail!("{}: a launch of {} blocks with {} bytes each is not possible", self.kernel, self.blocks, self.shared);
         }
         match self.execute()?.try_into() {

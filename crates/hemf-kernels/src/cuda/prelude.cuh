@@ -2,6 +2,21 @@
 // what is CUDA's. Everything is compiled twice, with T, the type of the maps, float and bf16; sums are always in float.
 #pragma once
 
+// What is handed over with the launch itself, for up to so many of a kind: numbers, sizes, buffers to change and to read.
+constexpr unsigned MOST = 64;
+struct Numbers {
+    float of[MOST];
+};
+struct Sizes {
+    unsigned of[MOST];
+};
+struct Changed {
+    float* of[MOST];
+};
+struct Unchanged {
+    const float* of[MOST];
+};
+
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
 
@@ -21,11 +36,6 @@ typedef __nv_bfloat16 T;
 #else
 typedef float T;
 #endif
-
-// Numbers that are handed over with the launch, without a buffer.
-struct Numbers {
-    float of[32];
-};
 
 constexpr u32 WARP = 32;
 

@@ -9,26 +9,26 @@ constexpr u32 SLOTS = 4;
 constexpr float LEAST = 1.17549435e-38f;
 
 // t (images, tokens, heads, d), Mk (slots, d), Mv (d, slots).
-struct Sizes {
+struct Memories {
     u32 tokens, heads, d, slots;
 };
 
 // Where token n of an image and head (`task`) begins.
-__device__ inline size_t token_at(Sizes sizes, u32 task, u32 n) {
+__device__ inline size_t token_at(Memories sizes, u32 task, u32 n) {
     return ((size_t(task / sizes.heads) * sizes.tokens + n) * sizes.heads + task % sizes.heads) * sizes.d;
 }
 
 // Odd, so that threads side by side over rows use different banks.
-__device__ inline u32 pitch_of(Sizes sizes) { return sizes.d | 1; }
+__device__ inline u32 pitch_of(Memories sizes) { return sizes.d | 1; }
 
 // Mk to (slots, pitch).
-__device__ inline void fetch_keys(float* to, const T* mk, Sizes sizes) {
+__device__ inline void fetch_keys(float* to, const T* mk, Memories sizes) {
     for (u32 i = threadIdx.x; i < sizes.slots * sizes.d; i += blockDim.x)
         to[i / sizes.d * pitch_of(sizes) + i % sizes.d] = wide(mk[i]);
 }
 
 // Mv turned to (slots, pitch) as well.
-__device__ inline void fetch_values(float* to, const T* mv, Sizes sizes) {
+__device__ inline void fetch_values(float* to, const T* mv, Memories sizes) {
     for (u32 i = threadIdx.x; i < sizes.slots * sizes.d; i += blockDim.x)
         to[i % sizes.slots * pitch_of(sizes) + i / sizes.slots] = wide(mv[i]);
 }
@@ -44,7 +44,7 @@ __device__ inline float product(const T* token, const float* row, u32 d) {
 KERNEL(external_attention_statistics, const T* __restrict__ t, const T* __restrict__ mk, float* __restrict__ statistics,
        u32 tokens, u32 heads, u32 d, u32 slots) {
     SHARED(float, keys);
-    Sizes sizes = {tokens, heads, d, slots};
+    Memories sizes = {tokens, heads, d, slots};
     u32 warp = threadIdx.x / WARP, warps = blockDim.x / WARP, lane = threadIdx.x % WARP, task = blockIdx.x;
     float *largest = keys + slots * pitch_of(sizes), *sums = largest + warps * slots;
     fetch_keys(keys, mk, sizes);
@@ -70,7 +70,7 @@ KERNEL(external_attention_statistics, const T* __restrict__ t, const T* __restri
 }
 
 // A token's row of P in `row`; r, the sum over its slots.
-__device__ inline float over_tokens(float* row, const T* token, const float* keys, const float* statistics, Sizes sizes) {
+__device__ inline float over_tokens(float* row, const T* token, const float* keys, const float* statistics, Memories sizes) {
     float sum = 0.0f;
     for (u32 s = threadIdx.x % WARP; s < sizes.slots; s += WARP) {
         float score = product(token, keys + s * pitch_of(sizes), sizes.d);
@@ -87,7 +87,7 @@ KERNEL(external_attention_forward, const T* __restrict__ t, const T* __restrict_
        const float* __restrict__ statistics, T* __restrict__ out, u32 tokens, u32 heads, u32 d, u32 slots, u32 per_block,
        u32 blocks_of_task) {
     SHARED(float, keys);
-    Sizes sizes = {tokens, heads, d, slots};
+    Memories sizes = {tokens, heads, d, slots};
     u32 warp = threadIdx.x / WARP, warps = blockDim.x / WARP, lane = threadIdx.x % WARP, pitch = pitch_of(sizes);
     u32 task = blockIdx.x / blocks_of_task, first = blockIdx.x % blocks_of_task * per_block;
     float *values = keys + slots * pitch, *row = values + slots * pitch + warp * slots;
@@ -109,7 +109,7 @@ KERNEL(external_attention_forward, const T* __restrict__ t, const T* __restrict_
 
 // From a token's row of P: A in `row`, and U in `change`; r.
 __device__ inline float changes(float* row, float* change, const T* token, const T* g, const float* keys,
-                                const float* values, const float* statistics, Sizes sizes) {
+                                const float* values, const float* statistics, Memories sizes) {
     float r = over_tokens(row, token, keys, statistics, sizes), scale = inverse_of(r), common = 0.0f;
     for (u32 s = threadIdx.x % WARP; s < sizes.slots; s += WARP) {
         row[s] *= scale;
@@ -126,7 +126,7 @@ KERNEL(external_attention_change_sums, const T* __restrict__ t, const T* __restr
        const T* __restrict__ g, const float* __restrict__ statistics, float* __restrict__ sums, u32 tokens, u32 heads, u32 d,
        u32 slots) {
     SHARED(float, keys);
-    Sizes sizes = {tokens, heads, d, slots};
+    Memories sizes = {tokens, heads, d, slots};
     u32 warp = threadIdx.x / WARP, warps = blockDim.x / WARP, lane = threadIdx.x % WARP, task = blockIdx.x;
     float *values = keys + slots * pitch_of(sizes), *rows = values + slots * pitch_of(sizes);
     float *row = rows + 2 * warp * slots, *change = row + slots;
@@ -156,7 +156,7 @@ KERNEL(external_attention_backward, const T* __restrict__ t, const T* __restrict
        T* __restrict__ dt, float* __restrict__ partials, u32 tokens, u32 heads, u32 d, u32 slots, u32 per_block,
        u32 blocks_of_task) {
     SHARED(float, keys);
-    Sizes sizes = {tokens, heads, d, slots};
+    Memories sizes = {tokens, heads, d, slots};
     u32 warp = threadIdx.x / WARP, warps = blockDim.x / WARP, lane = threadIdx.x % WARP, pitch = pitch_of(sizes);
     u32 task = blockIdx.x / blocks_of_task, first = blockIdx.x % blocks_of_task * per_block;
     float *values = keys + slots * pitch, *rows = values + slots * pitch, *sums = rows + 2 * warps * slots;
