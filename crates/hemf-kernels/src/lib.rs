@@ -1,10 +1,11 @@
-//! Differentiable operations of HEMF for Candle, channels-last: the fused CPU kernels with a backward pass each.
+//! Differentiable operations of HEMF for Candle, channels-last: fused kernels for processors and, with the feature `cuda`, for
+//! NVIDIA's GPUs, with a backward pass each.
 //!
 //! Candle ships no gradient for its fused layer norm and softmax, loops over the groups of a depthwise convolution, and
 //! differentiates a convolution by a naive transposed one. The operations here bring forward and backward passes of
 //! their own. Each stands in a folder: its meaning, formula and gradient in `mod.rs`, plain loops and matrix products in
-//! `cpu.rs`, the same from Candle's operations in `composed.rs` (the oracle of the tests, and what runs for types and
-//! devices without a kernel).
+//! `cpu.rs`, kernels of a GPU in a `.cu` file with their launches in `cuda.rs`, the same from Candle's operations in
+//! `composed.rs` (the oracle of the tests, and what runs for types and devices without a kernel).
 //!
 //! Maps are (B, H, W, C), contiguous. This crate knows tensors and numbers; it knows no block, network, loss function of
 //! a recipe or data set. Results have the same bits for any number of threads.
@@ -67,6 +68,7 @@ pub use batch_norm::{ChannelStats, batch_norm_eval, batch_norm_train};
 pub use concat::concat;
 pub use conv2d::{conv2d, winograd};
 pub use cross_entropy::{CrossEntropyOptions, cross_entropy, soft_cross_entropy};
+pub use cuda::launched;
 pub use depthwise::depthwise;
 pub use elementwise::{add, mul};
 pub use external_attention::external_attention;

@@ -77,6 +77,7 @@ fn compare(name: &str, op: Op, composed: Op, inputs: &[Tensor], tolerance: f64) 
     let mut gradients = Vec::new();
     for (i, (got, want)) in got_grads.iter().zip(want_grads).enumerate() {
         let (Some(got), Some(want)) = (got, want) else { panic!("{name}: no gradient for input {i}") };
+        assert_eq!(got.dtype(), inputs[i].dtype(), "{name}: type of gradient {i}");
         let error = distance(got, &want, name);
         assert!(error < tolerance, "{name}: gradient {i} off by {error:e}");
         gradients.push(want);
@@ -152,5 +153,10 @@ pub(crate) fn check_cuda(name: &str, op: Op, composed: Op, inputs: &[Tensor], to
         compare(&ours, op, composed, inputs, tolerance);
         let narrow: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::BF16).unwrap()).collect();
         compare(&format!("{ours}, bf16"), op, composed, &narrow, 1.5e-2);
+        // What goes with a map of bf16 may be of f32, and so are its gradients.
+        let mixed: Vec<Tensor> = std::iter::once(&narrow[0]).chain(&inputs[1..]).cloned().collect();
+        if mixed.len() > 1 {
+            compare(&format!("{ours}, bf16 with f32"), op, composed, &mixed, 1.5e-2);
+        }
     });
 }

@@ -65,13 +65,12 @@ impl Kernels for OnGpu {
         let (dtype, n, (rows, width), g) = (g.dtype(), g.elem_count(), rows_of(g.shape()), View::of(g)?);
         let columns = Columns::new(1, rows, width);
         let partial = columns.partial_with::<2>("batch_norm_weight_sums", dtype, &[&x, &g, &mean, &variance], &[], &[self.eps])?;
-        let sums = partial.finish(DType::F32, 1.0)?.tensor((2, width));
-        let of_weights = sums.to_dtype(dtype)?;
-        let sums = View::of(&sums)?;
+        let both = partial.finish(DType::F32, 1.0)?.tensor((2, width));
+        let sums = View::of(&both)?;
         let launch = Launch::new("batch_norm_backward", dtype, blocks_for(n));
         let launch = [&x, &w, &g, &mean, &variance, &sums].into_iter().fold(launch, Launch::read).write(dtype, n);
         let share = self.pixels.map_or(0.0, |pixels| 1.0 / pixels as f32);
         let [dx] = launch.size(n).size(width).number(self.eps).number(share).run()?;
-        Ok(vec![Some(dx.tensor(inputs[0].shape())), Some(of_weights.get(0)?), Some(of_weights.get(1)?)])
+        Ok(vec![Some(dx.tensor(inputs[0].shape())), Some(both.get(0)?), Some(both.get(1)?)])
     }
 }

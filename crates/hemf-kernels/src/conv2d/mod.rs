@@ -14,6 +14,7 @@
 //! stride 1 are done in a quarter of the multiplications (`winograd.rs`), unless [`winograd`] says otherwise.
 
 mod composed;
+mod cuda;
 pub(crate) mod direct;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,10 @@ use winograd::Weights;
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: usize) -> Result<Tensor> {
     let geometry = Geometry::new(x.dims4()?, weight.dims4()?, stride, padding)?;
     check_bias(bias, geometry.outputs)?;
+    let inputs = || [Some(x), Some(weight), bias].into_iter().flatten().collect::<Vec<_>>();
+    if geometry.fits_a_gpu() && crate::cuda::suits(&inputs()) {
+        return crate::cuda::apply(Conv2d(geometry), Needs::Inputs, &inputs());
+    }
     if !native(x) {
         return composed::conv2d(x, weight, bias, stride, padding);
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, random};
+use crate::testing::{check, check_bits, check_cuda, random};
 
 #[test]
 fn matches_the_composed_form() {
@@ -28,6 +28,25 @@ fn matches_the_composed_form() {
         let op = |t: &[Tensor]| conv2d(&t[0], &t[1], None, stride, padding);
         let oracle = |t: &[Tensor]| composed::conv2d(&t[0], &t[1], None, stride, padding);
         check(&name, &op, &oracle, &given[..2], 3e-6);
+    }
+}
+
+#[test]
+fn kernels_of_a_gpu_match_the_composed_form() {
+    for (shape, outputs, k, stride, padding) in [
+        ([1, 1, 1, 1], 1, 1, 1, 0),
+        ([1, 1, 1, 3], 2, 3, 1, 1),
+        ([2, 9, 12, 5], 7, 3, 1, 1),
+        ([2, 11, 7, 4], 6, 2, 2, 0),
+        ([2, 9, 12, 4], 5, 3, 2, 1),
+        ([1, 5, 6, 2], 1, 7, 1, 3),
+    ] {
+        let given = [random(&shape, 1), random(&[outputs, shape[3], k, k], 2), random(&[outputs], 3)];
+        let name = format!("conv2d {shape:?} k{k} s{stride}");
+        let op = |t: &[Tensor]| conv2d(&t[0], &t[1], t.get(2), stride, padding);
+        let oracle = |t: &[Tensor]| composed::conv2d(&t[0], &t[1], t.get(2), stride, padding);
+        check_cuda(&name, &op, &oracle, &given, 3e-6);
+        check_cuda(&name, &op, &oracle, &given[..2], 3e-6);
     }
 }
 

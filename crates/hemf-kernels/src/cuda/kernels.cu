@@ -4,6 +4,7 @@
 #include "../axis_attention/axis_attention.cu"
 #include "../batch_norm/batch_norm.cu"
 #include "../concat/concat.cu"
+#include "../conv2d/conv2d.cu"
 #include "../cross_entropy/cross_entropy.cu"
 #include "../depthwise/depthwise.cu"
 #include "../elementwise/elementwise.cu"

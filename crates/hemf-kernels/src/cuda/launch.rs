@@ -2,7 +2,22 @@
 
 use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, CudaStorage, DType, Layout, Result, Shape, Storage, StorageRef, Tensor, bail};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
+
+thread_local! {
+    /// The kernels that were launched on this thread, where they are to be noted.
+    static LAUNCHED: RefCell<Option<BTreeSet<&'static str>>> = const { RefCell::new(None) };
+}
+
+/// Runs `task` and tells which kernels of ours it launched on a GPU from this thread, by name.
+pub fn launched<T>(task: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
+    let before = LAUNCHED.replace(Some(BTreeSet::new()));
+    let result = task();
+    let names = LAUNCHED.replace(before).unwrap_or_default();
+    (result, names.into_iter().collect())
+}
 
 /// Threads of a block, unless a kernel asks for others.
 pub(crate) const THREADS: usize = 256;
@@ -33,12 +48,12 @@ impl<'a> View<'a> {
         Self::new(Values::OfTensor(storage), layout, t.dtype())
     }
 
-    pub(super) fn of_cuda(storage: &'a CudaStorage, layout: &'a Layout) -> Result<Self> {
+    pub(super) fn of_cuda((storage, layout): (&'a CudaStorage, &'a Layout)) -> Result<Self> {
         use candle_core::backend::BackendStorage;
         Self::new(Values::Cuda(storage), layout, storage.dtype())
     }
 
-    pub(super) fn of_cpu(storage: &'a CpuStorage, layout: &'a Layout) -> Result<Self> {
+    pub(super) fn of_cpu((storage, layout): (&'a CpuStorage, &'a Layout)) -> Result<Self> {
         use candle_core::backend::BackendStorage;
         Self::new(Values::Cpu(storage), layout, storage.dtype())
     }
@@ -228,6 +243,7 @@ impl<'a> Launch<'a> {
         if !countable || self.blocks == 0 || i32::try_from(self.blocks).is_err() || self.shared > MOST_SHARED {
             bail!("{}: a launch of {} blocks with {} bytes each is not possible", self.kernel, self.blocks, self.shared);
         }
+        LAUNCHED.with_borrow_mut(|names| names.as_mut().map(|names| names.insert(self.kernel)));
         match self.execute()?.try_into() {
             Ok(outputs) => Ok(outputs),
             Err(outputs) => bail!("{}: {} results, not {N}", self.kernel, outputs.len()),

@@ -15,17 +15,21 @@ pub(crate) mod emulator;
 mod launch;
 
 pub(crate) use columns::{Columns, Partial, column_sums};
+pub use launch::launched;
 pub(crate) use launch::{Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View, blocks_for};
 
 use crate::tape::{self, Needs};
+use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// Whether kernels of ours run on these tensors, all of them: of f32 or of bf16, on a GPU, not empty, and not within
-/// [`crate::composed`].
+/// [`crate::composed`]. The first is of the type of the result; what goes with it may be of f32 all the same.
 pub(crate) fn suits(tensors: &[&Tensor]) -> bool {
     let Some(first) = tensors.first() else { return false };
-    let fits =
-        |t: &&Tensor| t.dtype() == first.dtype() && t.elem_count() > 0 && t.device().same_device(first.device());
+    let fits = |t: &&Tensor| {
+        let alike = t.dtype() == first.dtype() || t.dtype() == DType::F32;
+        alike && t.elem_count() > 0 && t.device().same_device(first.device())
+    };
     has_kernels(first) && matches!(first.dtype(), DType::F32 | DType::BF16) && tensors.iter().all(fits)
 }
 
@@ -39,7 +43,7 @@ fn has_kernels(_: &Tensor) -> bool {
     emulator::is_on() && !crate::host::is_composed()
 }
 
-/// An operation by kernels of ours.
+/// An operation by kernels of ours. Its inputs are handed to it in the type of the first.
 pub(crate) trait Kernels: Send + Sync + 'static {
     /// Its name, as candle's `CustomOp` has it.
     fn operation(&self) -> &'static str;
@@ -47,7 +51,8 @@ pub(crate) trait Kernels: Send + Sync + 'static {
     /// The result's values and shape.
     fn forward(&self, inputs: &[View]) -> Result<(Output, Shape)>;
 
-    /// The gradient of each input, where it is wanted (`track_op`), from that of the result, `g` (contiguous).
+    /// The gradient of each input, where it is wanted (`track_op`), from that of the result, `g` (contiguous); of any float
+    /// type.
     fn backward(&self, inputs: &[&Tensor], output: &Tensor, g: &Tensor) -> Result<Vec<Option<Tensor>>>;
 }
 
@@ -65,9 +70,34 @@ pub(crate) fn apply(op: impl Kernels, needs: Needs, inputs: &[&Tensor]) -> Resul
 /// Such an operation as candle knows it.
 struct OnGpu<K>(K);
 
+/// What a custom op is handed, in the type of the first: itself, or a copy.
+enum Alike<'a, S> {
+    Itself(&'a S, &'a Layout),
+    Copy(S, Layout),
+}
+
+impl<'a, S: BackendStorage> Alike<'a, S> {
+    fn all(inputs: &[(&'a S, &'a Layout)]) -> Result<Vec<Self>> {
+        let dtype = inputs[0].0.dtype();
+        let alike = |(s, l): &(&'a S, &'a Layout)| match s.dtype() {
+            same if same == dtype => Ok(Self::Itself(s, l)),
+            _ => Ok(Self::Copy(s.to_dtype(l, dtype)?, Layout::contiguous(l.shape()))),
+        };
+        inputs.iter().map(alike).collect()
+    }
+
+    fn parts(&self) -> (&S, &Layout) {
+        match self {
+            Self::Itself(storage, layout) => (storage, layout),
+            Self::Copy(storage, layout) => (storage, layout),
+        }
+    }
+}
+
 impl<K: Kernels> OnGpu<K> {
     fn cuda(&self, inputs: &[(&CudaStorage, &Layout)]) -> Result<(CudaStorage, Shape)> {
-        let views: Vec<View> = inputs.iter().map(|(s, l)| View::of_cuda(s, l)).collect::<Result<_>>()?;
+        let alike = Alike::all(inputs)?;
+        let views = alike.iter().map(|a| View::of_cuda(a.parts())).collect::<Result<Vec<_>>>()?;
         match self.0.forward(&views)? {
             (Output(Storage::Cuda(values)), shape) => Ok((values, shape)),
             _ => bail!("{}: its result is not on a GPU", self.0.operation()),
@@ -76,7 +106,8 @@ impl<K: Kernels> OnGpu<K> {
 
     /// In tests alone: there the kernels are run on the processor.
     fn cpu(&self, inputs: &[(&CpuStorage, &Layout)]) -> Result<(CpuStorage, Shape)> {
-        let views: Vec<View> = inputs.iter().map(|(s, l)| View::of_cpu(s, l)).collect::<Result<_>>()?;
+        let alike = Alike::all(inputs)?;
+        let views = alike.iter().map(|a| View::of_cpu(a.parts())).collect::<Result<Vec<_>>>()?;
         match self.0.forward(&views)? {
             (Output(Storage::Cpu(values)), shape) => Ok((values, shape)),
             _ => bail!("{}: its result is not in main memory", self.0.operation()),
@@ -84,7 +115,13 @@ impl<K: Kernels> OnGpu<K> {
     }
 
     fn gradients<const N: usize>(&self, inputs: [&Tensor; N], y: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; N]> {
-        match self.0.backward(&inputs, y, &g.contiguous()?)?.try_into() {
+        let alike = inputs.iter().map(|t| t.to_dtype(g.dtype())).collect::<Result<Vec<_>>>()?;
+        let gradients = self.0.backward(&alike.iter().collect::<Vec<_>>(), y, &g.contiguous()?)?;
+        let of_type = |(gradient, input): (Option<Tensor>, &&Tensor)| match gradient {
+            Some(gradient) => gradient.to_dtype(input.dtype()).map(Some),
+            None => Ok(None),
+        };
+        match gradients.into_iter().zip(&inputs).map(of_type).collect::<Result<Vec<_>>>()?.try_into() {
             Ok(gradients) => Ok(gradients),
             Err(_) => bail!("{}: a gradient for each input", self.0.operation()),
         }

@@ -2,7 +2,7 @@
 
 use super::Depthwise;
 use crate::cuda::{Columns, Kernels, Launch, Output, Partial, View, blocks_for};
-use candle_core::{Result, Shape, Tensor};
+use candle_core::{DType, Result, Shape, Tensor};
 
 /// Pixels of a strip, as in `depthwise.cu`.
 const STRIP: usize = 4;
@@ -53,12 +53,12 @@ impl Kernels for Depthwise {
 
     fn backward(&self, inputs: &[&Tensor], _: &Tensor, g: &Tensor) -> Result<Vec<Option<Tensor>>> {
         let [x, w, b] = inputs else { unreachable!("three inputs") };
-        let (dtype, channels, taps) = (g.dtype(), b.elem_count(), self.k * self.k);
+        let (channels, taps) = (b.elem_count(), self.k * self.k);
         let (vx, vw, vb, vg) = (View::of(x)?, View::of(w)?, View::of(b)?, View::of(g)?);
         let dx = x.track_op().then(|| self.convolve(&vg, &vw, &vb, true)).transpose()?;
         let mut gradients = vec![dx.map(|dx| dx.tensor(x.shape())), None, None];
         if w.track_op() || b.track_op() {
-            let sums = self.weight_sums(&vx, &vg)?.finish(dtype, 1.0)?.tensor((taps + 1, channels));
+            let sums = self.weight_sums(&vx, &vg)?.finish(DType::F32, 1.0)?.tensor((taps + 1, channels));
             gradients[1] = Some(sums.narrow(0, 0, taps)?.t()?.contiguous()?.reshape(w.shape())?);
             gradients[2] = Some(sums.get(taps)?);
         }

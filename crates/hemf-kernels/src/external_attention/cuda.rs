@@ -89,7 +89,7 @@ impl Kernels for ExternalAttention {
         let launch = [&t, &mk, &mv, &of_g, &statistics, &changes].into_iter().fold(launch, Launch::read);
         let launch = launch.write(dtype, g.elem_count()).write(DType::F32, tasks * blocks * 2 * slots * d);
         let [dt, partials] = sizes.launch(launch).size(per_block).size(blocks).run()?;
-        let both = Partial::new(partials, tasks * blocks, 2 * slots * d, dtype).finish(dtype, 1.0)?;
+        let both = Partial::new(partials, tasks * blocks, 2 * slots * d, dtype).finish(DType::F32, 1.0)?;
         let both = both.tensor((2, slots, d));
         Ok(vec![Some(dt.tensor(g.shape())), Some(both.get(0)?), Some(both.get(1)?.t()?.contiguous()?)])
     }

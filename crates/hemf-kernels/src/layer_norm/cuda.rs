@@ -34,7 +34,7 @@ impl Kernels for LayerNorm {
                 dtype,
                 &[&views[0], &views[2], &statistics],
             )?;
-            let both = sums.finish(dtype, 1.0)?.tensor((2, width));
+            let both = sums.finish(DType::F32, 1.0)?.tensor((2, width));
             gradients[1] = Some(both.get(0)?);
             gradients[2] = Some(both.get(1)?);
         }

@@ -30,9 +30,9 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
         bail!("linear: the weight takes {} inputs, the tensor {:?} has {inputs}", weight.dim(1)?, x.dims());
     }
     check_bias(bias, weight.dim(0)?)?;
-    let both = || [Some(x), Some(weight), bias].into_iter().flatten().collect::<Vec<_>>();
-    if crate::cuda::suits(&both()) {
-        return crate::cuda::apply(Linear, Needs::Inputs, &both());
+    let inputs_of = || [Some(x), Some(weight), bias].into_iter().flatten().collect::<Vec<_>>();
+    if crate::cuda::suits(&inputs_of()) {
+        return crate::cuda::apply(Linear, Needs::Inputs, &inputs_of());
     }
     if !native(x) {
         return composed::linear(x, &weight.reshape((weight.dim(0)?, inputs))?, bias);

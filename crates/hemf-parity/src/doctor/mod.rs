@@ -2,11 +2,12 @@
 //!
 //! The operations are those that networks are made of, forward and backward, on sizes and values that a seed draws. Each
 //! is run in every way that the device has: on the processor by the kernels of each instruction set, and from candle's
-//! operations in f32 and bf16; on a GPU in f32, as training runs it, and in bf16.
+//! operations in f32 and bf16; on a GPU in f32 and in bf16, as training runs it, by kernels of ours where there are any.
 
 mod forms;
 mod machine;
 mod operations;
+mod optimizer;
 
 pub use machine::{Fact, processor};
 
@@ -15,6 +16,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use forms::Form;
 use operations::Operation;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// What was found on a device.
@@ -43,6 +45,9 @@ pub struct Check {
     pub backward: Option<f64>,
     /// What both may be.
     pub tolerance: f64,
+    /// The kernels of ours that it ran on a GPU, by name: none where it was composed of candle's operations, and on the
+    /// processor, where the form tells.
+    pub kernels: Vec<&'static str>,
     /// Why it could not be run.
     pub error: Option<String>,
 }
@@ -73,6 +78,7 @@ pub fn diagnose(device: &Device, seed: u64) -> Result<Diagnosis> {
             checks.push(check(&operation, &form, device)?);
         }
     }
+    checks.extend(optimizer::check(device, Form::Usual(DType::F32).tolerance())?);
     Ok(Diagnosis { device: machine::name(device), machine: machine::of(device), checks })
 }
 
@@ -83,7 +89,8 @@ fn check(operation: &Operation, form: &Form, device: &Device) -> Result<Check> {
         outcome(operation, &inputs)
     };
     let (want, want_gradients) = run(DType::F64, &Device::Cpu)?;
-    let (forward, backward, error) = match form.run(|| run(form.dtype(), device)) {
+    let (outcome, kernels) = hemf_kernels::launched(|| form.run(|| run(form.dtype(), device)));
+    let (forward, backward, error) = match outcome {
         Ok((got, gradients)) => {
             let mut worst = 0f64;
             for (got, want) in gradients.iter().zip(&want_gradients) {
@@ -96,7 +103,7 @@ fn check(operation: &Operation, form: &Form, device: &Device) -> Result<Check> {
     };
     let shapes = operation.inputs.iter().map(|t| t.dims().to_vec()).collect();
     let (operation, form, tolerance) = (operation.name.clone(), form.to_string(), form.tolerance());
-    Ok(Check { operation, shapes, form, forward, backward, tolerance, error })
+    Ok(Check { operation, shapes, form, forward, backward, tolerance, kernels, error })
 }
 
 /// The output, and the gradient of each input of sum(output * c), c fixed values of its shape.
@@ -145,7 +152,16 @@ impl fmt::Display for Diagnosis {
             )?;
         }
         let failed = self.checks.iter().filter(|check| !check.passed()).count();
-        writeln!(f, "\n{} checks on {}, {failed} failed", self.checks.len(), self.device)
+        writeln!(f, "\n{} checks on {}, {failed} failed", self.checks.len(), self.device)?;
+        if self.device == "cpu" {
+            return Ok(());
+        }
+        let ours: BTreeSet<_> = self.checks.iter().flat_map(|check| check.kernels.iter().copied()).collect();
+        let composed: BTreeSet<_> =
+            self.checks.iter().filter(|check| check.kernels.is_empty()).map(|check| check.operation.as_str()).collect();
+        let names = |set: BTreeSet<&str>| set.into_iter().collect::<Vec<_>>().join(", ");
+        writeln!(f, "kernels of ours that ran: {}", names(ours))?;
+        writeln!(f, "composed of candle's operations: {}", names(composed))
     }
 }
 
@@ -158,6 +174,9 @@ mod tests {
         let diagnosis = diagnose(&Device::Cpu, 3).unwrap();
         assert!(diagnosis.passed(), "{diagnosis}");
         assert!(diagnosis.checks.len() > 60);
+        assert!(diagnosis.checks.iter().all(|check| check.kernels.is_empty()));
+        let elsewhere = Diagnosis { device: "cuda:0".to_owned(), ..diagnosis };
+        assert!(elsewhere.to_string().contains("candle's operations: add, avg_pool2"), "{elsewhere}");
     }
 
     #[test]

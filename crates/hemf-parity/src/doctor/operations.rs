@@ -61,7 +61,20 @@ impl List {
     fn push(&mut self, name: &str, shapes: &[&[usize]], run: impl Fn(&[Tensor]) -> Result<Tensor> + 'static) {
         let inputs = shapes.iter().map(|shape| random(shape, self.draws.next()));
         let inputs = inputs.collect::<Result<_>>().expect("tensors of positive sizes");
+        self.push_with(name, inputs, run);
+    }
+
+    fn push_with(&mut self, name: &str, inputs: Vec<Tensor>, run: impl Fn(&[Tensor]) -> Result<Tensor> + 'static) {
         self.all.push(Operation { name: name.to_owned(), inputs, run: Box::new(run) });
+    }
+
+    /// A map with values from 1 on at the pixels and channels that are told, and below 1 elsewhere.
+    fn peaks(&mut self, map: &[usize; 4], at: impl Fn(usize, usize) -> bool) -> Tensor {
+        let [_, h, w, c] = *map;
+        let lift = |i: usize| if at(i / c % (h * w), i % c) { 2f32 } else { 0.0 };
+        let lifts = Tensor::from_iter((0..map.iter().product()).map(lift), &Device::Cpu);
+        let lifted = lifts.and_then(|lifts| random(map, self.draws.next())? + lifts.reshape(map)?);
+        lifted.expect("tensors of one shape")
     }
 
     /// (B, H, W, C) of moderate sizes, C even.
@@ -114,10 +127,13 @@ impl List {
     }
 
     fn pools(&mut self) {
-        let map = self.map();
+        let map @ [_, h, w, c] = self.map();
         self.push("avg_pool2", &[&map], |x| avg_pool2(&x[0]));
-        self.push("channel_mean_max", &[&map], |x| channel_mean_max(&x[0]));
-        self.push("pixel_mean_max", &[&map], |x| pixel_mean_max(&x[0]));
+        // With maxima that stand out: among equals, which there are in bf16, candle shares a gradient and kernels do not.
+        let of_pixels = self.peaks(&map, |pixel, channel| channel == pixel % c);
+        self.push_with("channel_mean_max", vec![of_pixels], |x| channel_mean_max(&x[0]));
+        let of_channels = self.peaks(&map, |pixel, channel| pixel == channel % (h * w));
+        self.push_with("pixel_mean_max", vec![of_channels], |x| pixel_mean_max(&x[0]));
         self.push("pixel_mean", &[&map], |x| pixel_mean(&x[0]));
     }
 

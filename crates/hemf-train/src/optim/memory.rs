@@ -6,7 +6,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use hemf_kernels::native;
 
 use super::{
-    OptimizerConfig,
+    AdamWConfig, OptimizerConfig,
     update::{AdamWalk, Descend, Momentum, Nesterov, SecondMoment, Towards},
 };
 
@@ -15,6 +15,27 @@ pub(super) enum Memory {
     Adam { first: Tensor, second: Tensor, updates: i64 },
     /// The decaying sum of gradients.
     Sgd { momentum: Tensor },
+}
+
+/// The learning rate and the weight decay of a parameter.
+#[derive(Clone, Copy)]
+pub(super) struct Rate {
+    pub(super) lr: f64,
+    pub(super) decay: f64,
+}
+
+impl Rate {
+    /// The walk of AdamW's update number `updates` (from 1).
+    pub(super) fn walk(self, config: &AdamWConfig, updates: i64) -> AdamWalk {
+        let Self { lr, decay } = self;
+        let ([beta1, beta2], t) = (config.betas, updates as f64);
+        AdamWalk {
+            shrink: (1.0 - lr * decay) as f32,
+            step: (lr / (1.0 - beta1.powf(t))) as f32,
+            root_correction: (1.0 - beta2.powf(t)).sqrt() as f32,
+            eps: config.eps as f32,
+        }
+    }
 }
 
 impl Memory {
@@ -30,23 +51,16 @@ impl Memory {
         &mut self,
         var: &Var,
         grad: &Tensor,
-        lr: f64,
-        decay: f64,
+        rate: Rate,
         config: &OptimizerConfig,
     ) -> Result<()> {
         match (self, config) {
             (Self::Adam { first, second, updates }, OptimizerConfig::Adamw(config)) => {
                 let [beta1, beta2] = config.betas;
                 *updates += 1;
-                let t = *updates as f64;
                 let towards = Towards { share: (1.0 - beta1) as f32 };
                 let moment = SecondMoment { keep: beta2 as f32, share: (1.0 - beta2) as f32 };
-                let walk = AdamWalk {
-                    shrink: (1.0 - lr * decay) as f32,
-                    step: (lr / (1.0 - beta1.powf(t))) as f32,
-                    root_correction: (1.0 - beta2.powf(t)).sqrt() as f32,
-                    eps: config.eps as f32,
-                };
+                let walk = rate.walk(config, *updates);
                 if !native(grad) {
                     *first = towards.composed(first, grad)?;
                     *second = moment.composed(second, grad)?;
@@ -57,7 +71,7 @@ impl Memory {
                 var.inplace_op3(first, second, &walk)
             }
             (Self::Sgd { momentum }, OptimizerConfig::Sgd(config)) => {
-                let (keep, lr, decay) = (config.momentum as f32, lr as f32, decay as f32);
+                let (keep, lr, decay) = (config.momentum as f32, rate.lr as f32, rate.decay as f32);
                 let (sum, nesterov, descend) = (Momentum { keep, decay }, Nesterov { lr, keep, decay }, Descend { lr });
                 if !native(grad) {
                     let now = var.as_detached_tensor();

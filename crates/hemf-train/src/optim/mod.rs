@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Result, Tensor, TensorId, Var, backprop::GradStore, bail};
 
+mod at_once;
 mod composed;
 mod config;
 mod memory;
@@ -12,7 +13,7 @@ mod tests;
 mod update;
 
 pub use config::{AdamWConfig, OptimizerConfig, SgdConfig, decays};
-use memory::Memory;
+use memory::{Memory, Rate};
 pub(crate) use update::{Towards, sum_of_squares};
 
 /// A parameter that an optimizer is to change.
@@ -146,6 +147,9 @@ impl Optimizer {
         gradient_scale: impl Into<GradientScale>,
     ) -> Result<()> {
         let gradient_scale = gradient_scale.into();
+        if let Some(config) = self.at_once() {
+            return self.step_at_once(&config, grads, schedule_factor, &gradient_scale);
+        }
         for (slot, grad) in self.slots.iter_mut().zip(grads) {
             let Some(grad) = grad else { continue };
             let grad = match &gradient_scale {
@@ -154,14 +158,13 @@ impl Optimizer {
                 GradientScale::There(scale) => grad.broadcast_mul(scale)?,
             };
             let Slot { parameter, memory } = slot;
-            let lr = self.config.lr() * schedule_factor * parameter.rate;
-            let decay = if parameter.decays() { self.config.weight_decay() } else { 0.0 };
+            let rate = rate(&self.config, parameter, schedule_factor);
             let var = &parameter.var;
             let memory = match memory {
                 Some(memory) => memory,
                 none => none.insert(Memory::new(&self.config, var)?),
             };
-            memory.update(var, &grad.detach().contiguous()?, lr, decay, &self.config)?;
+            memory.update(var, &grad.detach().contiguous()?, rate, &self.config)?;
         }
         Ok(())
     }
@@ -193,6 +196,12 @@ impl Optimizer {
         }
         Ok(())
     }
+}
+
+/// The learning rate of a parameter and its weight decay, at `factor` times the full rate.
+fn rate(config: &OptimizerConfig, parameter: &Parameter, factor: f64) -> Rate {
+    let decay = if parameter.decays() { config.weight_decay() } else { 0.0 };
+    Rate { lr: config.lr() * factor * parameter.rate, decay }
 }
 
 impl Parameter {

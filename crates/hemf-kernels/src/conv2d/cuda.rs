@@ -1,0 +1,81 @@
+//! The convolution as products of patches, by cuBLAS as candle calls it; patches, bias and its gradient by kernels of ours.
+
+use super::{Conv2d, Geometry};
+use crate::cuda::{Kernels, Launch, Output, View, blocks_for, column_sums};
+use crate::linear::cuda::add_bias;
+use candle_core::{Result, Shape, Tensor};
+
+impl Geometry {
+    /// Output pixels.
+    fn out_pixels(&self) -> usize {
+        self.batch * self.out_height * self.out_width
+    }
+
+    /// Values of a patch.
+    fn patch_values(&self) -> usize {
+        self.k * self.k * self.inputs
+    }
+
+    /// Whether the kernels can count the patches' values.
+    pub(super) fn fits_a_gpu(&self) -> bool {
+        u32::try_from(self.out_pixels() * self.patch_values()).is_ok()
+    }
+
+    fn launch<'a>(&self, kernel: &'static str, from: &'a View<'a>, n: usize) -> Launch<'a> {
+        let launch = Launch::new(kernel, from.dtype(), blocks_for(n)).read(from).write(from.dtype(), n).size(n);
+        let launch = launch.size(self.height).size(self.width).size(self.inputs).size(self.k);
+        launch.size(self.stride).size(self.padding).size(self.out_height).size(self.out_width)
+    }
+
+    fn patches(&self, x: &View) -> Result<Tensor> {
+        let [columns] = self.launch("patches", x, self.out_pixels() * self.patch_values()).run()?;
+        Ok(columns.tensor((self.out_pixels(), self.patch_values())))
+    }
+
+    /// The weight (O, I, k, k) as (O, k k I).
+    fn weight(&self, w: &View) -> Result<Tensor> {
+        Ok(turn(w, self.inputs, self.k * self.k)?.tensor((self.outputs, self.patch_values())))
+    }
+}
+
+/// Matrices (rows, width), turned.
+fn turn(x: &View, rows: usize, width: usize) -> Result<Output> {
+    let n = x.count();
+    let launch = Launch::new("turn", x.dtype(), blocks_for(n)).read(x).write(x.dtype(), n);
+    let [y] = launch.size(n).size(rows).size(width).run()?;
+    Ok(y)
+}
+
+impl Kernels for Conv2d {
+    fn operation(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn forward(&self, inputs: &[View]) -> Result<(Output, Shape)> {
+        let g = &self.0;
+        let (columns, weight) = (g.patches(&inputs[0])?, g.weight(&inputs[1])?);
+        let product = View::of(&columns)?.times_transposed(&View::of(&weight)?, g.out_pixels(), g.patch_values(), g.outputs)?;
+        let y = if let Some(bias) = inputs.get(2) { add_bias(product, bias, g.out_pixels())? } else { product };
+        Ok((y, g.out_shape().into()))
+    }
+
+    fn backward(&self, inputs: &[&Tensor], _: &Tensor, gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let (g, x, w) = (&self.0, inputs[0], inputs[1]);
+        let of_y = gradient.reshape((g.out_pixels(), g.outputs))?;
+        let mut gradients = vec![None, None];
+        if x.track_op() {
+            let columns = of_y.matmul(&g.weight(&View::of(w)?)?)?;
+            let [dx] = g.launch("patches_backward", &View::of(&columns)?, x.elem_count()).run()?;
+            gradients[0] = Some(dx.tensor(x.shape()));
+        }
+        if w.track_op() {
+            let turned = of_y.t()?.matmul(&g.patches(&View::of(x)?)?)?;
+            gradients[1] = Some(turn(&View::of(&turned)?, g.k * g.k, g.inputs)?.tensor(w.shape()));
+        }
+        if let Some(bias) = inputs.get(2) {
+            let db = bias.track_op().then(|| column_sums(&View::of(&of_y)?, g.out_pixels(), g.outputs));
+            gradients.push(db.transpose()?.map(|db| db.tensor(g.outputs)));
+        }
+        Ok(gradients)
+    }
+}
