@@ -63,7 +63,11 @@ pub fn adamw(parameters: &[AdamWParameter], step: &AdamWStep) -> Result<()> {
         let all = [*parameter, *first, *second, *gradient];
         let alike = all.iter().all(|t| t.shape() == parameter.shape() && t.is_contiguous());
         if !adamw_suits(parameter) || !suits(&all) || !alike {
-            bail!("adamw: a parameter of {:?} {:?}, or what belongs to it, has no kernel", parameter.dtype(), all.map(|t| t.dims()));
+            bail!(
+                "adamw: a parameter of {:?} {:?}, or what belongs to it, has no kernel",
+                parameter.dtype(),
+                all.map(|t| t.dims())
+            );
         }
     }
     cuda::run(parameters, step)

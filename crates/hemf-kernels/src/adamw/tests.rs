@@ -58,15 +58,8 @@ fn what_has_no_kernel_is_refused() {
     let step = AdamWStep { towards: 0.1, keep: 0.9, share: 0.1, eps: 1e-8, scale: 1.0, more: None };
     let run = |gradient: &Tensor| {
         let (parameter, first, second) = (&t, &t, &t);
-        let numbers = AdamWParameter {
-            parameter,
-            first,
-            second,
-            gradient,
-            shrink: 1.0,
-            step: 0.1,
-            root_correction: 1.0,
-        };
+        let numbers =
+            AdamWParameter { parameter, first, second, gradient, shrink: 1.0, step: 0.1, root_correction: 1.0 };
         adamw(&[numbers], &step).unwrap_err().to_string()
     };
     assert!(run(&t).contains("has no kernel")); // in main memory

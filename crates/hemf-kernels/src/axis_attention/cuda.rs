@@ -1,6 +1,6 @@
 //! Launches of `axis_attention.cu`.
 
-use super::{AxisAttention, Axis};
+use super::{Axis, AxisAttention};
 use crate::cuda::{Kernels, Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View};
 use candle_core::{Result, Shape, Tensor};
 

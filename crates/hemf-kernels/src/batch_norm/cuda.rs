@@ -64,7 +64,13 @@ impl Kernels for OnGpu {
         let [mean, variance] = [View::of(&self.mean)?, View::of(&self.variance)?];
         let (dtype, n, (rows, width), g) = (g.dtype(), g.elem_count(), rows_of(g.shape()), View::of(g)?);
         let columns = Columns::new(1, rows, width);
-        let partial = columns.partial_with::<2>("batch_norm_weight_sums", dtype, &[&x, &g, &mean, &variance], &[], &[self.eps])?;
+        let partial = columns.partial_with::<2>(
+            "batch_norm_weight_sums",
+            dtype,
+            &[&x, &g, &mean, &variance],
+            &[],
+            &[self.eps],
+        )?;
         let both = partial.finish(DType::F32, 1.0)?.tensor((2, width));
         let sums = View::of(&both)?;
         let launch = Launch::new("batch_norm_backward", dtype, blocks_for(n));

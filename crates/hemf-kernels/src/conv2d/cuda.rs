@@ -1,5 +1,8 @@
-//! The convolution as products of patches, by cuBLAS as candle calls it; patches, bias and its gradient by kernels of ours.
+//! The convolution by cuDNN where that is linked and has it, and else as products of patches, by cuBLAS as candle calls it;
+//! patches, bias and its gradient by kernels of ours.
 
+#[cfg(all(feature = "cudnn", not(test)))]
+use super::cudnn::{Pass, run as by_cudnn};
 use super::{Conv2d, Geometry};
 use crate::cuda::{Kernels, Launch, Output, View, blocks_for, column_sums};
 use crate::linear::cuda::add_bias;
@@ -46,6 +49,19 @@ fn turn(x: &View, rows: usize, width: usize) -> Result<Output> {
     Ok(y)
 }
 
+/// The passes by cuDNN, which this build is without.
+#[cfg(not(all(feature = "cudnn", not(test))))]
+enum Pass {
+    Forward,
+    Input,
+    Weight,
+}
+
+#[cfg(not(all(feature = "cudnn", not(test))))]
+fn by_cudnn(_: &Geometry, _: Pass, _: &View, _: &View) -> Result<Option<Output>> {
+    Ok(None)
+}
+
 impl Kernels for Conv2d {
     fn operation(&self) -> &'static str {
         "conv2d"
@@ -53,8 +69,15 @@ impl Kernels for Conv2d {
 
     fn forward(&self, inputs: &[View]) -> Result<(Output, Shape)> {
         let g = &self.0;
-        let (columns, weight) = (g.patches(&inputs[0])?, g.weight(&inputs[1])?);
-        let product = View::of(&columns)?.times_transposed(&View::of(&weight)?, g.out_pixels(), g.patch_values(), g.outputs)?;
+        let weight = g.weight(&inputs[1])?;
+        let weight = View::of(&weight)?;
+        let product = match by_cudnn(g, Pass::Forward, &inputs[0], &weight)? {
+            Some(product) => product,
+            None => {
+                let columns = g.patches(&inputs[0])?;
+                View::of(&columns)?.times_transposed(&weight, g.out_pixels(), g.patch_values(), g.outputs)?
+            }
+        };
         let y = if let Some(bias) = inputs.get(2) { add_bias(product, bias, g.out_pixels())? } else { product };
         Ok((y, g.out_shape().into()))
     }
@@ -64,12 +87,22 @@ impl Kernels for Conv2d {
         let of_y = gradient.reshape((g.out_pixels(), g.outputs))?;
         let mut gradients = vec![None, None];
         if x.track_op() {
-            let columns = of_y.matmul(&g.weight(&View::of(w)?)?)?;
-            let [dx] = g.launch("patches_backward", &View::of(&columns)?, x.elem_count()).run()?;
+            let weight = g.weight(&View::of(w)?)?;
+            let dx = match by_cudnn(g, Pass::Input, &View::of(&of_y)?, &View::of(&weight)?)? {
+                Some(dx) => dx,
+                None => {
+                    let columns = of_y.matmul(&weight)?;
+                    let [dx] = g.launch("patches_backward", &View::of(&columns)?, x.elem_count()).run()?;
+                    dx
+                }
+            };
             gradients[0] = Some(dx.tensor(x.shape()));
         }
         if w.track_op() {
-            let turned = of_y.t()?.matmul(&g.patches(&View::of(x)?)?)?;
+            let turned = match by_cudnn(g, Pass::Weight, &View::of(x)?, &View::of(&of_y)?)? {
+                Some(turned) => turned.tensor((g.outputs, g.patch_values())),
+                None => of_y.t()?.matmul(&g.patches(&View::of(x)?)?)?,
+            };
             gradients[1] = Some(turn(&View::of(&turned)?, g.k * g.k, g.inputs)?.tensor(w.shape()));
         }
         if let Some(bias) = inputs.get(2) {

@@ -15,6 +15,8 @@
 
 mod composed;
 mod cuda;
+#[cfg(all(feature = "cudnn", not(test)))]
+mod cudnn;
 pub(crate) mod direct;
 #[cfg(test)]
 mod tests;

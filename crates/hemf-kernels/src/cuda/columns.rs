@@ -79,7 +79,8 @@ impl Partial {
         let partials = sums.tensor((groups, chunks, width));
         let kernel = if dtype == maps { "finish_sums" } else { "finish_sums_wide" };
         let view = View::of(&partials)?;
-        let launch = Launch::new(kernel, maps, blocks_for(groups * width * 32)).read(&view).write(dtype, groups * width);
+        let launch =
+            Launch::new(kernel, maps, blocks_for(groups * width * 32)).read(&view).write(dtype, groups * width);
         let [sums] = launch.size(groups).size(chunks).size(width).number(factor).run()?;
         Ok(sums)
     }
@@ -120,7 +121,7 @@ mod tests {
                     let got = column_sums(&View::of(&x).unwrap(), rows, width).unwrap().tensor(width);
                     let want = x.to_dtype(DType::F64).unwrap().sum(0).unwrap().to_vec1::<f64>().unwrap();
                     let got = got.to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
-                                        assert!(got.iter().zip(&want).all(|(g, w)| (g - w).abs() < 1e-5), "{rows} x {width}");
+                    assert!(got.iter().zip(&want).all(|(g, w)| (g - w).abs() < 1e-5), "{rows} x {width}");
                 }
             }
         });

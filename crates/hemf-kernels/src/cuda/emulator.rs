@@ -51,7 +51,8 @@ fn compiled(name: &str, define: &[&str]) -> Option<PathBuf> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let folder = Path::new(env!("OUT_DIR"));
     let program = folder.join(format!("emulator-{name}"));
-    let lock = std::fs::File::create(folder.join(format!("emulator-{name}.lock"))).expect("a lock in the build's folder");
+    let lock =
+        std::fs::File::create(folder.join(format!("emulator-{name}.lock"))).expect("a lock in the build's folder");
     lock.lock().expect("a lock that others leave again");
     if newer(&program, &sources) {
         return Some(program);
@@ -88,7 +89,8 @@ pub(super) fn execute(launch: &Launch) -> Result<Vec<Output>> {
         (Some([_, bf16]), DType::BF16) => bf16,
         _ => bail!("{}: no kernels for {:?}", launch.kernel, launch.maps),
     };
-    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child =
+        Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let message = message(launch)?;
     let mut stdin = child.stdin.take().expect("a pipe");
     // Reads all before it writes, so that neither waits for the other; what it says of a launch cut short is below.
@@ -224,7 +226,8 @@ mod tests {
             let first = run("fault_between_blocks", 1, &x).unwrap().to_vec1::<f32>().unwrap();
             assert!(first[0].is_finite() && first[1..].iter().all(|y| y.is_nan()));
             let program = std::fs::read(&programs().unwrap()[0]).unwrap();
-            if program.windows(16).any(|w| w == b"AddressSanitizer") || program.windows(11).any(|w| w == b"__asan_init") {
+            if program.windows(16).any(|w| w == b"AddressSanitizer") || program.windows(11).any(|w| w == b"__asan_init")
+            {
                 refused("fault_outside", 1, "heap-buffer-overflow");
                 refused("fault_unshared", 1, "heap-buffer-overflow");
             }

@@ -73,6 +73,12 @@ impl<'a> View<'a> {
         self.shape.clone()
     }
 
+    /// Where they are among the values of their storage.
+    #[cfg(all(feature = "cudnn", not(test)))]
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
     /// How many values.
     pub(crate) fn count(&self) -> usize {
         self.range.len()
@@ -97,7 +103,7 @@ impl View<'_> {
         }
     }
 
-    pub(super) fn storage(&self) -> Result<Where<'_>> {
+    pub(crate) fn storage(&self) -> Result<Where<'_>> {
         Ok(match &self.values {
             Values::Cuda(storage) => Where::Cuda(storage),
             Values::Cpu(storage) => Where::Cpu(storage),
@@ -111,7 +117,7 @@ impl View<'_> {
 }
 
 /// Where a view's values are.
-pub(super) enum Where<'a> {
+pub(crate) enum Where<'a> {
     Cuda(&'a CudaStorage),
     Cpu(&'a CpuStorage),
 }
@@ -120,6 +126,12 @@ pub(super) enum Where<'a> {
 pub(crate) struct Output(pub(super) Storage);
 
 impl Output {
+    /// Values that were written otherwise.
+    #[cfg(all(feature = "cudnn", not(test)))]
+    pub(crate) fn new(storage: Storage) -> Self {
+        Self(storage)
+    }
+
     /// As a tensor without a history.
     pub(crate) fn tensor(self, shape: impl Into<Shape>) -> Tensor {
         Tensor::from_storage(self.0, shape, BackpropOp::none(), false)
@@ -241,7 +253,12 @@ impl<'a> Launch<'a> {
             _ => true,
         });
         if !countable || self.blocks == 0 || i32::try_from(self.blocks).is_err() || self.shared > MOST_SHARED {
-            bail!("{}: a launch of {} blocks with {} bytes each is not possible", self.kernel, self.blocks, self.shared);
+            bail!(
+                "{}: a launch of {} blocks with {} bytes each is not possible",
+                self.kernel,
+                self.blocks,
+                self.shared
+            );
         }
         LAUNCHED.with_borrow_mut(|names| names.as_mut().map(|names| names.insert(self.kernel)));
         match self.execute()?.try_into() {

@@ -13,14 +13,20 @@ mod device;
 #[cfg(test)]
 pub(crate) mod emulator;
 mod launch;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use columns::{Columns, Partial, column_sums};
+#[cfg(all(feature = "cudnn", not(test)))]
+pub(crate) use launch::Where;
 pub use launch::launched;
 pub(crate) use launch::{Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View, blocks_for};
 
 use crate::tape::{self, Needs};
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail,
+};
 
 /// Whether kernels of ours run on these tensors, all of them: of f32 or of bf16, on a GPU, not empty, and not within
 /// [`crate::composed`]. The first is of the type of the result; what goes with it may be of f32 all the same.

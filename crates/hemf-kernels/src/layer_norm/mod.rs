@@ -33,13 +33,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     if !native(x) {
         return composed::layer_norm(x, weight, bias, eps);
     }
-    tape::apply3(
-        op,
-        Needs::Inputs,
-        &x.contiguous()?,
-        &weight.contiguous()?,
-        &bias.contiguous()?,
-    )
+    tape::apply3(op, Needs::Inputs, &x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?)
 }
 
 struct LayerNorm {

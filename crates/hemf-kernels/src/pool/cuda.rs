@@ -11,7 +11,8 @@ const DEEP_THREADS: usize = 1024;
 fn pixel_mean_max(x: &View) -> Result<[Output; 2]> {
     let (batch, height, width, channels) = x.shape().dims4()?;
     let blocks = batch * channels.div_ceil(32);
-    let launch = Launch::new("pixel_mean_max_forward", x.dtype(), blocks).threads(DEEP_THREADS).shared(3 * DEEP_THREADS);
+    let launch =
+        Launch::new("pixel_mean_max_forward", x.dtype(), blocks).threads(DEEP_THREADS).shared(3 * DEEP_THREADS);
     let launch = launch.read(x).write(x.dtype(), batch * 2 * channels).write(DType::U32, batch * channels);
     launch.size(height * width).size(channels).run()
 }

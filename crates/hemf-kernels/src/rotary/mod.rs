@@ -77,7 +77,8 @@ pub fn rotary(x: &Tensor, table: &RotaryTable) -> Result<Tensor> {
     if positions != height * width || channels % d != 0 {
         bail!("rotary: a table of {positions} positions and {d} channels does not go with map {:?}", x.dims());
     }
-    let fits = table.sin.dtype() == DType::F32 && table.sin.device().same_device(x.device()) && table.sin.is_contiguous();
+    let fits =
+        table.sin.dtype() == DType::F32 && table.sin.device().same_device(x.device()) && table.sin.is_contiguous();
     if fits && crate::cuda::suits(&[x]) {
         return crate::cuda::apply(Rotary { table: table.clone() }, Needs::Nothing, &[x]);
     }

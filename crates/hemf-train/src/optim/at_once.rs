@@ -108,7 +108,8 @@ mod tests {
         let mut remembered = vec![[[0f32; 3]; 2]; 2];
         let mut values = of_ours.each_ref().map(|var| numbers(var));
         for t in 1..=3 {
-            let gradient = |k: f32| Some((Tensor::new(&[[0.5f32, -1.0, 2.0]], &Device::Cpu).unwrap() * f64::from(k)).unwrap());
+            let gradient =
+                |k: f32| Some((Tensor::new(&[[0.5f32, -1.0, 2.0]], &Device::Cpu).unwrap() * f64::from(k)).unwrap());
             let grads = || vec![gradient(t as f32), gradient(-0.3), None];
             theirs.step(grads(), 0.5, 2.0).unwrap();
             let prepared = ours.prepare(grads()).unwrap();

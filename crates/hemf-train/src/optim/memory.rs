@@ -47,13 +47,7 @@ impl Memory {
     }
 
     /// Moves `var` against `grad` (contiguous).
-    pub(super) fn update(
-        &mut self,
-        var: &Var,
-        grad: &Tensor,
-        rate: Rate,
-        config: &OptimizerConfig,
-    ) -> Result<()> {
+    pub(super) fn update(&mut self, var: &Var, grad: &Tensor, rate: Rate, config: &OptimizerConfig) -> Result<()> {
         match (self, config) {
             (Self::Adam { first, second, updates }, OptimizerConfig::Adamw(config)) => {
                 let [beta1, beta2] = config.betas;

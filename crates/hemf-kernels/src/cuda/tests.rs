@@ -1,0 +1,63 @@
+use super::emulator::emulated;
+use crate::testing::random;
+use crate::*;
+use candle_core::{D, Device, Result, Tensor, Var};
+
+/// A little network of most operations, with maps used twice and candle's operations between.
+fn pass(x: &Tensor, w: &[Var]) -> Result<Tensor> {
+    let w = |i: usize| w[i].as_tensor();
+    let y = layer_norm(x, w(0), w(1), 1e-3)?;
+    let y = add(x, &gelu(&linear(&y, w(2), Some(w(1)))?)?)?;
+    let table = RotaryTable::new(&Tensor::new(&[1f32, 1.0, 0.3, 0.3], &Device::Cpu)?, 4, 5)?;
+    let (q, k) = (rotary(&y, &table)?, rotary(&(&y * 0.5)?, &table.scaled(0.5)?)?);
+    let v = axis_attention(&q, &k, &y, &[-0.5, -0.1], Axis::Rows)?;
+    let v = axis_attention(&q, &k, &v, &[-0.5, -0.1], Axis::Columns)?;
+    let y = add(&v, &depthwise(&y, w(3), w(0))?)?;
+    let (y, _, _) = batch_norm_train(&conv2d(&y, w(4), None, 1, 1)?, w(0), w(1), 1e-3)?;
+    let y = relu(&scale(&y, &sigmoid(&channel_mean_max(&y)?.narrow(D::Minus1, 0, 1)?)?)?)?;
+    let y = concat(&[&external_attention(&y, w(5), w(6), 2)?, &y])?;
+    cross_entropy(&pixel_mean(&avg_pool2(&y)?)?, &Tensor::new(&[3u32, 0], &Device::Cpu)?, &Default::default())
+}
+
+fn network() -> (Var, Vec<Var>) {
+    let var = |shape: &[usize], seed| Var::from_tensor(&random(shape, seed)).unwrap();
+    let weights: [&[usize]; 7] = [&[8], &[8], &[8, 8], &[8, 1, 5, 5], &[8, 8, 3, 3], &[6, 4], &[4, 6]];
+    let weights = weights.iter().enumerate().map(|(i, shape)| var(shape, i as u64 + 2)).collect();
+    (var(&[2, 4, 5, 8], 1), weights)
+}
+
+/// Loss and gradients by the tape.
+fn recorded(x: &Var, weights: &[Var]) -> Vec<Vec<f32>> {
+    let (loss, tape) = record(|| pass(x, weights)).unwrap();
+    let gradients = tape.backward(&loss).unwrap();
+    let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let of = |var: &Var| numbers(gradients.get(var).expect("a gradient"));
+    std::iter::once(numbers(&loss)).chain(std::iter::once(x).chain(weights).map(of)).collect()
+}
+
+#[test]
+fn a_recorded_network_is_that_of_the_processor_s_kernels() {
+    let (x, weights) = network();
+    let want = recorded(&x, &weights);
+    emulated(|| {
+        let (got, names) = launched(|| recorded(&x, &weights));
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            let most = want.iter().fold(1e-3f32, |most, w| most.max(w.abs()));
+            assert!(got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-4 * most), "{i}: {got:?} {want:?}");
+        }
+        for name in ["axis_attention_backward", "layer_norm_forward", "patches_backward", "cross_entropy_forward"] {
+            assert!(names.contains(&name), "{names:?}");
+        }
+    });
+}
+
+#[test]
+fn composed_launches_nothing() {
+    let (x, weights) = network();
+    emulated(|| {
+        let (_, names) = launched(|| composed(|| recorded(&x, &weights)));
+        assert!(names.is_empty(), "{names:?}");
+        assert_eq!(launched(|| gelu(&x).unwrap()).1, ["gelu_forward"]);
+    });
+    assert!(launched(|| recorded(&x, &weights)).1.is_empty()); // by the processor's kernels
+}
