@@ -105,7 +105,7 @@ mod tests {
         };
         let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let ((mut ours, of_ours), (mut theirs, of_theirs)) = (make(), make());
-        let mut remembered = vec![[[0f32; 3]; 2]; 2];
+        let mut remembered = [[[0f32; 3]; 2]; 2];
         let mut values = of_ours.each_ref().map(|var| numbers(var));
         for t in 1..=3 {
             let gradient =
