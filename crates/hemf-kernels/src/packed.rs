@@ -150,7 +150,7 @@ pub struct PackedConv2d {
     /// (O, I, k, k)
     shape: [usize; 4],
     weight: Packed,
-    /// Of the weight, from the first map on that is large enough for Winograd's algorithm.
+    /// Of the weight, from the first map on that has many of Winograd's tiles.
     filters: OnceLock<winograd::Filters>,
     bias: Option<Vec<f32>>,
     stride: usize,
@@ -181,12 +181,16 @@ impl PackedConv2d {
         let x = x.contiguous()?;
         let (x, bias) = (host(&x)?, self.bias.as_deref());
         let (b, h, w, c) = geometry.out_shape();
-        let y = epilogue.around(&[b, h, w, c], |finish| match geometry.by_winograd(winograd::Weights::Kept) {
-            true => {
-                let filters = self.filters.get_or_init(|| winograd::Filters::of_packed(&self.weight, &geometry));
+        let y = epilogue.around(&[b, h, w, c], |finish| {
+            let source = winograd::Source::Packed(&self.weight);
+            if !geometry.by_winograd() {
+                direct::forward(&geometry, &x, &self.weight, bias, finish)
+            } else if winograd::by_panels(&geometry, true) {
+                winograd::forward_by_panels(&geometry, &x, source, bias, finish)
+            } else {
+                let filters = self.filters.get_or_init(|| winograd::Filters::new(source, &geometry));
                 winograd::forward(&geometry, &x, filters, bias, finish)
             }
-            false => direct::forward(&geometry, &x, &self.weight, bias, finish),
         })?;
         tensor(y, geometry.out_shape())
     }

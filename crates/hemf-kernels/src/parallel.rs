@@ -84,6 +84,11 @@ impl<'a> Scattered<'a> {
         Self { start: out.as_mut_ptr(), len: out.len(), life: PhantomData }
     }
 
+    /// Where it begins.
+    pub(crate) fn first(&self) -> *const f32 {
+        self.start
+    }
+
     /// The place of the value at `start`.
     ///
     /// # Safety

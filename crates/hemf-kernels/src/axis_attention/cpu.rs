@@ -4,9 +4,10 @@
 //! of whole vectors, and the softmax, which runs over j, is element by element along the rows.
 
 use super::Axis;
-use crate::matmul::{Mat, Start, matmul_here};
+use crate::matmul::{Mat, Start, matmul_here, matmul_here_asking};
 use crate::parallel::{self, Scattered};
-use crate::softmax::{exponentials_of_columns, scale_columns, softmax_gradient_of_columns, softmax_of_columns};
+use crate::simd::vectorised;
+use crate::softmax::{softmax_gradient_of_columns, softmax_of_columns};
 use rayon::prelude::*;
 
 /// Where the lines of a map lie in memory.
@@ -32,12 +33,15 @@ impl Lines {
         Self { images, count, stride, n, step, channels }
     }
 
-    /// Runs `task` for each line, with the place of its first value.
-    fn for_each(&self, task: impl Fn(usize) + Sync) {
-        (0..self.images * self.count).into_par_iter().for_each(|line| {
-            let (image, line) = (line / self.count, line % self.count);
-            task(image * self.count * self.n * self.channels + line * self.stride);
-        });
+    /// Runs `task` for each line, with the place of its first value and matrices to work in.
+    fn for_each(&self, d: usize, task: impl Fn(usize, &mut Work) + Sync) {
+        (0..self.images * self.count).into_par_iter().for_each_init(
+            || Work::new(self.n, d),
+            |work, line| {
+                let (image, line) = (line / self.count, line % self.count);
+                task(image * self.count * self.n * self.channels + line * self.stride, work);
+            },
+        );
     }
 
     /// The (n, d) matrix of the line and head that start at `at`.
@@ -45,53 +49,98 @@ impl Lines {
         Mat::strided(&map[at..], self.n, d, self.step)
     }
 
-    /// Writes the (n, d) matrix of the line and head that start at `at`, from one of (n, `deep`).
-    fn put(&self, out: &Scattered, at: usize, d: usize, values: &[f32], deep: usize) {
-        for (i, pixel) in values.chunks_exact(deep).enumerate() {
-            // SAFETY: a line and head are one task's alone, and the slice is gone before the next one is asked for.
-            unsafe { out.at(at + i * self.step, d) }.copy_from_slice(&pixel[..d]);
+    /// The same with rows of `deep` values, of which those beyond d are anything.
+    fn take(&self, map: &[f32], at: usize, d: usize, rows: &mut [f32], deep: usize) {
+        if at + (self.n - 1) * self.step + deep <= map.len() && rows.len() >= self.n * deep {
+            // SAFETY: `deep` values, a multiple of `LANES`, can be read at each pixel and written to each row.
+            unsafe { take_rows(map[at..].as_ptr(), *self, rows.as_mut_ptr(), deep) };
+        } else {
+            for (i, row) in rows.chunks_exact_mut(deep).enumerate().take(self.n) {
+                row[..d].copy_from_slice(&map[at + i * self.step..][..d]);
+            }
         }
     }
 
-    /// The same from its transpose, (d, `wide`).
-    fn put_turned(&self, out: &Scattered, at: usize, values: &[f32], wide: usize) {
-        for i in 0..self.n {
-            // SAFETY: as above.
-            let pixel = unsafe { out.at(at + i * self.step, values.len() / wide) };
-            for (value, column) in pixel.iter_mut().zip(values.chunks_exact(wide)) {
-                *value = column[i];
+    /// The same head of the next line of some maps, to be asked for: their lines lie too far apart for the machine to
+    /// foresee, and are waited for longer than is computed on them.
+    fn next<const N: usize>(&self, maps: [*const f32; N], at: usize) -> [(*const f32, usize); N] {
+        maps.map(|map| (map.wrapping_add(at + self.stride), self.step))
+    }
+
+    /// Writes the (n, d) matrix of the line and head that start at `at`, from such rows.
+    fn put(&self, out: &Scattered, at: usize, d: usize, rows: &[f32], deep: usize) {
+        // A few values at a time, since a call that copies so little takes longer than copying it.
+        const FEW: usize = 4;
+        let piece = |i: usize, from: usize, len: usize| {
+            // SAFETY: a line and head are one task's alone, and the slice is gone before the next one is asked for.
+            let pixel = unsafe { out.at(at + i * self.step + from, len) };
+            pixel.copy_from_slice(&rows[i * deep + from..][..len]);
+        };
+        let whole = d - d % FEW;
+        for from in (0..whole).step_by(FEW) {
+            (0..self.n).for_each(|i| piece(i, from, FEW));
+        }
+        if whole < d {
+            (0..self.n).for_each(|i| piece(i, whole, d - whole));
+        }
+    }
+}
+
+vectorised! {
+    /// Copies the pixels of a line from `from` on, `deep` values of each.
+    ///
+    /// # Safety
+    /// `deep` values, a multiple of [`LANES`], can be read at each pixel of the line and written to each row.
+    unsafe fn take_rows<V>(from: *const f32, lines: Lines, rows: *mut f32, deep: usize) {
+        for i in 0..lines.n {
+            // SAFETY: the caller's promise; any address may be asked for.
+            unsafe {
+                let pixel = from.add(i * lines.step);
+                for j in (0..deep).step_by(V::LANES) {
+                    V::load(pixel.add(j)).store(rows.add(i * deep + j));
+                }
             }
         }
     }
 }
 
-/// What a task works in: the matrices of a line and head, with their columns filled up to whole vectors.
+/// What a task works in, whole vectors on cache lines of their own.
 struct Work {
+    values: Vec<f32>,
     n: usize,
-    /// n, and d, to the next multiple of a vector's lanes.
+    /// n and d to the next multiple of a vector's lanes.
     wide: usize,
     deep: usize,
 }
 
+/// Its matrices, filled up to whole vectors.
+struct Matrices<'a> {
+    /// (wide, deep): rows as they lie in a map.
+    rows: [&'a mut [f32]; 3],
+    /// (deep, wide): their transpose.
+    turned: &'a mut [f32],
+    /// (n, deep): a product.
+    product: &'a mut [f32],
+    /// (n, wide): the weights, and their gradient.
+    weights: [&'a mut [f32]; 2],
+}
+
 impl Work {
     fn new(n: usize, d: usize) -> Self {
-        Self { n, wide: n.next_multiple_of(LANES), deep: d.next_multiple_of(LANES) }
+        let (wide, deep) = (n.next_multiple_of(LANES), d.next_multiple_of(LANES));
+        Self { values: vec![0.0; 4 * wide * deep + n * deep + 2 * n * wide + LANES], n, wide, deep }
     }
 
-    /// The transpose of an (n, d) matrix, as (d, wide).
-    fn turn(&self, map: Mat, out: &mut [f32]) {
-        for i in 0..self.n {
-            for (value, out) in map.row(i).iter().zip(out.chunks_exact_mut(self.wide)) {
-                out[i] = *value;
-            }
-        }
-    }
-
-    /// An (n, d) matrix as (n, deep).
-    fn fill_up(&self, map: Mat, out: &mut [f32]) {
-        for (i, out) in out.chunks_exact_mut(self.deep).enumerate() {
-            let row = map.row(i);
-            out[..row.len()].copy_from_slice(row);
+    fn matrices(&mut self) -> Matrices<'_> {
+        let Self { n, wide, deep, .. } = *self;
+        let start = self.values.as_ptr().align_offset(4 * LANES).min(LANES);
+        let mut rest = &mut self.values[start..];
+        let mut next = |len: usize| rest.split_off_mut(..len).expect("room for every matrix");
+        Matrices {
+            rows: [(); 3].map(|()| next(wide * deep)),
+            turned: next(deep * wide),
+            product: next(n * deep),
+            weights: [(); 2].map(|()| next(n * wide)),
         }
     }
 }
@@ -99,24 +148,52 @@ impl Work {
 /// The widest vector.
 const LANES: usize = 16;
 
+vectorised! {
+    /// The transpose of (`wide`, `deep`), both multiples of [`LANES`].
+    ///
+    /// # Safety
+    /// None beyond the machine's.
+    unsafe fn turn<V>(rows: &[f32], wide: usize, deep: usize, turned: &mut [f32]) {
+        assert!(rows.len() >= wide * deep && turned.len() >= wide * deep);
+        for i in (0..wide).step_by(V::LANES) {
+            for j in (0..deep).step_by(V::LANES) {
+                // SAFETY: the square lies within both matrices, by the assertion.
+                unsafe {
+                    let mut square = [V::splat(0.0); LANES];
+                    for k in 0..V::LANES {
+                        square[k] = V::load(rows.as_ptr().add((i + k) * deep + j));
+                    }
+                    V::transpose(&mut square[..V::LANES]);
+                    for k in 0..V::LANES {
+                        square[k].store(turned.as_mut_ptr().add((j + k) * wide + i));
+                    }
+                }
+            }
+        }
+    }
+}
+
 pub(super) fn forward(q: &[f32], k: &[f32], v: &[f32], decay: &[f32], lines: Lines) -> Vec<f32> {
     let (n, d) = (lines.n, lines.channels / decay.len());
-    let work = Work::new(n, d);
     let mut out = parallel::unwritten(q.len());
     let target = Scattered::new(&mut out);
-    lines.for_each(|start| {
-        let (mut turned, mut product) = (vec![0.0; d * work.wide], vec![0.0; d * work.wide]);
-        let (mut weights, mut inverse) = (vec![0.0; n * work.wide], vec![0.0; work.wide]);
+    lines.for_each(d, |start, work| {
+        let (wide, deep) = (work.wide, work.deep);
+        let Matrices { rows: [q_rows, k_rows, v_rows], turned, product, weights: [weights, _] } = work.matrices();
         for (head, &decay) in decay.iter().enumerate() {
             let at = start + head * d;
-            let [q, k, v] = [q, k, v].map(|map| lines.head(map, at, d));
-            work.turn(q, &mut turned);
-            matmul_here(k, Mat::new(&turned, d, work.wide), &mut weights, Start::Zero);
-            exponentials_of_columns(&mut weights, decay, &mut inverse);
-            matmul_here(v.t(), Mat::new(&weights, n, work.wide), &mut product, Start::Zero);
-            // Dividing the product rather than the weights: d values for each pixel, not n.
-            scale_columns(&mut product, &inverse);
-            lines.put_turned(&target, at, &product, work.wide);
+            for (map, rows) in [(q, &mut *q_rows), (k, &mut *k_rows), (v, &mut *v_rows)] {
+                lines.take(map, at, d, rows, deep);
+            }
+            // SAFETY: it asks for nothing.
+            unsafe { turn(q_rows, wide, deep, turned) };
+            let keys = Mat::strided(k_rows, n, d, deep);
+            matmul_here(keys, Mat::new(turned, d, wide), weights, Start::Zero);
+            softmax_of_columns(weights, wide, decay);
+            let square = Mat::strided(weights, n, n, wide);
+            let ask = lines.next([q.as_ptr(), k.as_ptr(), v.as_ptr(), target.first()], at);
+            matmul_here_asking(square.t(), Mat::new(&v_rows[..n * deep], n, deep), product, &ask);
+            lines.put(&target, at, d, product, deep);
         }
     });
     out
@@ -125,32 +202,35 @@ pub(super) fn forward(q: &[f32], k: &[f32], v: &[f32], decay: &[f32], lines: Lin
 /// (dq, dk, dv)
 pub(super) fn backward(q: &[f32], k: &[f32], v: &[f32], g: &[f32], decay: &[f32], lines: Lines) -> [Vec<f32>; 3] {
     let (n, d) = (lines.n, lines.channels / decay.len());
-    let work = Work::new(n, d);
-    let (wide, deep) = (work.wide, work.deep);
     let mut gradients = [(); 3].map(|()| parallel::unwritten(q.len()));
     let [dq, dk, dv] = gradients.each_mut().map(|values| Scattered::new(values));
-    lines.for_each(|start| {
-        let (mut turned, mut product) = (vec![0.0; d * wide], vec![0.0; d * wide]);
-        let (mut filled, mut rows) = (vec![0.0; n * deep], vec![0.0; n * deep]);
-        let (mut weights, mut change) = (vec![0.0; n * wide], vec![0.0; n * wide]);
+    lines.for_each(d, |start, work| {
+        let (wide, deep) = (work.wide, work.deep);
+        let Matrices { rows: [q_rows, k_rows, g_rows], turned, product, weights: [weights, change] } = work.matrices();
         for (head, &decay) in decay.iter().enumerate() {
             let at = start + head * d;
-            let [q, k, v, g] = [q, k, v, g].map(|map| lines.head(map, at, d));
+            for (map, rows) in [(q, &mut *q_rows), (k, &mut *k_rows), (g, &mut *g_rows)] {
+                lines.take(map, at, d, rows, deep);
+            }
+            let maps = [q.as_ptr(), k.as_ptr(), g.as_ptr(), v.as_ptr()];
+            let [q, k, g] = [&*q_rows, &*k_rows, &*g_rows].map(|rows| Mat::new(&rows[..n * deep], n, deep));
+            let narrow = |rows| Mat::strided(rows, n, d, deep);
+            // SAFETY: it asks for nothing.
+            unsafe { turn(q_rows, wide, deep, turned) };
+            matmul_here(narrow(k_rows), Mat::new(turned, d, wide), weights, Start::Zero);
+            softmax_of_columns(weights, wide, decay);
             let square = |values| Mat::strided(values, n, n, wide);
-            work.turn(q, &mut turned);
-            matmul_here(k, Mat::new(&turned, d, wide), &mut weights, Start::Zero);
-            softmax_of_columns(&mut weights, wide, decay);
-            work.fill_up(g, &mut filled);
-            matmul_here(square(&weights), Mat::new(&filled, n, deep), &mut rows, Start::Zero);
-            lines.put(&dv, at, d, &rows, deep);
-            work.turn(g, &mut turned);
-            matmul_here(v, Mat::new(&turned, d, wide), &mut change, Start::Zero);
-            softmax_gradient_of_columns(&weights, &mut change, wide);
-            matmul_here(k.t(), Mat::new(&change, n, wide), &mut product, Start::Zero);
-            lines.put_turned(&dq, at, &product, wide);
-            work.fill_up(q, &mut filled);
-            matmul_here(square(&change), Mat::new(&filled, n, deep), &mut rows, Start::Zero);
-            lines.put(&dk, at, d, &rows, deep);
+            matmul_here_asking(square(weights), g, product, &lines.next(maps, at));
+            lines.put(&dv, at, d, product, deep);
+            // SAFETY: as above.
+            unsafe { turn(g_rows, wide, deep, turned) };
+            matmul_here(lines.head(v, at, d), Mat::new(turned, d, wide), change, Start::Zero);
+            softmax_gradient_of_columns(weights, change, wide);
+            let ask = lines.next([&dq, &dk, &dv].map(Scattered::first), at);
+            matmul_here_asking(square(change).t(), k, product, &ask);
+            lines.put(&dq, at, d, product, deep);
+            matmul_here(square(change), q, product, Start::Zero);
+            lines.put(&dk, at, d, product, deep);
         }
     });
     gradients

@@ -134,11 +134,6 @@ pub(crate) fn packed(w: &[f32], [outputs, inputs, k, across]: [usize; 4]) -> Pac
     Packed::new(Mat::new(&swap_inner(w, outputs, inputs, k * across), outputs, patch).t())
 }
 
-/// The nine values of the 3x3 filter from one channel to another, of such a packed weight.
-pub(crate) fn filter(weight: &Packed, inputs: usize, input: usize, output: usize) -> [f32; 9] {
-    std::array::from_fn(|tap| weight.at(tap * inputs + input, output))
-}
-
 /// The same for [`Geometry::turned`].
 fn packed_turned(w: &[f32], g: &Geometry) -> Packed {
     Packed::new(Mat::new(&pack_turned(w, g), g.inputs, g.k * g.k * g.outputs).t())

@@ -29,7 +29,7 @@ use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 pub(crate) use direct::Geometry;
 use std::sync::atomic::{AtomicBool, Ordering};
-use winograd::Weights;
+use winograd::Source;
 
 /// `x` (B, H, W, I), `weight` (O, I, k, k), `bias` (O) -> (B, (H + 2p - k)/s + 1, (W + 2p - k)/s + 1, O).
 ///
@@ -83,8 +83,16 @@ pub fn winograd(on: bool) {
 }
 
 impl Geometry {
-    pub(crate) fn by_winograd(&self, weights: winograd::Weights) -> bool {
-        WINOGRAD.load(Ordering::Relaxed) && winograd::suits(self, weights)
+    pub(crate) fn by_winograd(&self) -> bool {
+        WINOGRAD.load(Ordering::Relaxed) && winograd::suits(self)
+    }
+}
+
+/// Winograd's algorithm with filters that are used once.
+fn by_tiles(g: &Geometry, x: &[f32], source: Source, bias: Option<&[f32]>) -> Vec<f32> {
+    match winograd::by_panels(g, false) {
+        true => winograd::forward_by_panels(g, x, source, bias, &|_, _, _| ()),
+        false => winograd::forward(g, x, &winograd::Filters::new(source, g), bias, &|_, _, _| ()),
     }
 }
 
@@ -93,8 +101,8 @@ struct Conv2d(Geometry);
 impl Conv2d {
     fn forward(&self, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
         let g = &self.0;
-        let y = match g.by_winograd(Weights::New) {
-            true => winograd::forward(g, x, &winograd::Filters::new(w, g), b, &|_, _, _| ()),
+        let y = match g.by_winograd() {
+            true => by_tiles(g, x, Source::Weight(w), b),
             false => direct::forward(g, x, &direct::packed(w, g.weight_shape()), b, &|_, _, _| ()),
         };
         host::output(y, g.out_shape())
@@ -106,20 +114,14 @@ impl Conv2d {
         let (xs, ws, gs) = (host(x)?, host(w)?, host(&g)?);
         let geometry = &self.0;
         let dx = x.track_op().then(|| {
-            let dx = match geometry.by_winograd(Weights::New) {
-                true => winograd::forward(
-                    &geometry.turned(),
-                    &gs,
-                    &winograd::Filters::turned(&ws, geometry),
-                    None,
-                    &|_, _, _| (),
-                ),
+            let dx = match geometry.by_winograd() {
+                true => by_tiles(&geometry.turned(), &gs, Source::Turned(&ws), None),
                 false => direct::backward_input(geometry, &gs, &ws),
             };
             tensor(dx, x.shape())
         });
         let dw = w.track_op().then(|| {
-            let dw = match geometry.by_winograd(Weights::None) {
+            let dw = match geometry.by_winograd() {
                 true => winograd::backward_weight(geometry, &gs, &xs),
                 false => direct::backward_weight(geometry, &gs, &xs),
             };

@@ -13,8 +13,11 @@ fn matches_the_composed_form() {
         ([2, 9, 12, 4], 5, 3, 2, 1),
         ([1, 5, 6, 2], 1, 7, 1, 3),
         ([3, 40, 30, 8], 16, 3, 1, 1),
-        // By Winograd: whole tiles, parts of tiles, less than a tile, a sum over several chunks of tiles.
+        // By Winograd, panel by panel: whole tiles and parts of them, more channels than are transformed at a time.
         ([1, 32, 24, 48], 64, 3, 1, 1),
+        ([4, 7, 7, 112], 112, 3, 1, 1),
+        ([1, 15, 14, 208], 80, 3, 1, 1),
+        // By Winograd, filters first: parts of tiles, less than a tile, a sum over several chunks of tiles.
         ([6, 9, 14, 64], 48, 3, 1, 1),
         ([220, 1, 3, 48], 48, 3, 1, 1),
         ([3, 40, 30, 80], 48, 3, 1, 1),
@@ -88,8 +91,10 @@ proptest::proptest! {
 
 #[test]
 fn winograd_has_the_same_bits_for_any_threads_and_level() {
-    let given = [random(&[2, 30, 40, 48], 1), random(&[64, 48, 3, 3], 2), random(&[64], 3)];
-    check_bits("conv2d", &|t| conv2d(&t[0], &t[1], Some(&t[2]), 1, 1), &given);
+    for shape in [[2, 30, 40, 48], [4, 7, 9, 48]] {
+        let given = [random(&shape, 1), random(&[64, 48, 3, 3], 2), random(&[64], 3)];
+        check_bits("conv2d", &|t| conv2d(&t[0], &t[1], Some(&t[2]), 1, 1), &given);
+    }
 }
 
 #[test]
@@ -110,7 +115,8 @@ fn winograd_rounds_little_more_than_the_direct_form() {
         let apart = || got.iter().zip(&want).map(|(got, want)| (f64::from(*got) - want) / size);
         (apart().fold(0.0, |most: f64, e| most.max(e.abs())), root_mean_square(&mut apart()))
     };
-    let by_tiles = winograd::forward(&geometry, &x, &winograd::Filters::new(&w, &geometry), None, &|_, _, _| ());
+    let by_tiles =
+        winograd::forward(&geometry, &x, &winograd::Filters::new(Source::Weight(&w), &geometry), None, &|_, _, _| ());
     let plainly = direct::forward(&geometry, &x, &direct::packed(&w, geometry.weight_shape()), None, &|_, _, _| ());
     let ((most, typical), (most_plainly, typical_plainly)) = (errors(&by_tiles), errors(&plainly));
     println!("winograd {most:.1e} at most, {typical:.1e} typically; direct {most_plainly:.1e}, {typical_plainly:.1e}");

@@ -7,8 +7,8 @@
 //! - The gradient of the input is the same with the filters turned and their channels swapped.
 //! - The gradient of the weight goes the way back: dM = A dy Aᵀ; dU = dMᵀ V for each point; dW = Gᵀ dU G.
 
+use super::Geometry;
 use super::winograd_tile::{self as tile, POINTS, SIDE, WIDE};
-use super::{Geometry, direct};
 use crate::matmul::{Mat, PANEL, Packed, Panelled, Panels, Start, matmul_here, matmul_packed_here};
 use crate::packed::Finish;
 use crate::parallel::{self, Scattered};
@@ -19,30 +19,29 @@ use std::ops::Range;
 /// Channels come in whole vectors of any instruction set.
 const CHANNELS: usize = 16;
 
-/// What a convolution asks for besides products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Weights {
-    /// Nothing: the gradient of the weight.
-    None,
-    /// Filters that were transformed before, and are four times as large as the weight.
-    Kept,
-    /// Filters that are transformed for this convolution alone.
-    New,
-}
+/// Tasks that are enough to go round.
+const ENOUGH: usize = 8;
+/// Tiles from which on the products are worth the transforms.
+const LEAST_TILES: usize = 16;
+/// Tiles up to which the weight is what is large, and not the map: it should pass through the caches but once.
+const FEW_TILES: usize = 64;
+/// The same where transformed filters are kept, and only have to be read.
+const FEW_TILES_KEPT: usize = 24;
 
-/// Whether the tiles can do this convolution, and whether that pays: at few channels the transforms cost more than they
-/// save, and at few pixels reading, or making, the transformed filters does. (Measured at 96 to 768 channels on 7x7 to
-/// 56x56 pixels.)
-pub(super) fn suits(g: &Geometry, weights: Weights) -> bool {
+/// Whether the tiles can do this convolution, and whether that pays: at few channels, or at few pixels, the transforms
+/// cost more than they save. (Measured at 96 to 768 channels on 7x7 to 56x56 pixels.)
+pub(super) fn suits(g: &Geometry) -> bool {
     const LEAST: usize = 48;
     let channels = |n: usize| n.is_multiple_of(CHANNELS) && n >= LEAST;
-    let pixels = match weights {
-        Weights::None => 0,
-        Weights::Kept => 320,
-        Weights::New => 640,
-    };
-    let large = g.batch * g.height * g.width >= pixels;
-    g.k == 3 && g.stride == 1 && g.padding == 1 && channels(g.inputs) && channels(g.outputs) && large
+    let shape = g.k == 3 && g.stride == 1 && g.padding == 1;
+    shape && channels(g.inputs) && channels(g.outputs) && Tiles::new(g).count >= LEAST_TILES
+}
+
+/// Whether filters are best transformed panel by panel while they are used, rather than beforehand (and `kept` for the
+/// next time): where tiles are few, the transformed filters, four times as large as the weight, are what would be waited
+/// for.
+pub(crate) fn by_panels(g: &Geometry, kept: bool) -> bool {
+    Tiles::new(g).count <= if kept { FEW_TILES_KEPT } else { FEW_TILES }
 }
 
 /// The tiles of a map.
@@ -97,6 +96,45 @@ impl Tiles {
     }
 }
 
+/// The filters from one input channel to [`PANEL`] output channels, side by side; those that there are not are zero.
+type Row = [[f32; PANEL]; 9];
+
+/// Where filters are read.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// A weight (O, I, 3, 3).
+    Weight(&'a [f32]),
+    /// The same for the gradient of the input: turned by 180 degrees, from O to I channels.
+    Turned(&'a [f32]),
+    /// A weight that is packed for the direct form.
+    Packed(&'a Packed),
+}
+
+impl Source<'_> {
+    /// The filters of `g` from `input` to the outputs from `first` on.
+    #[inline]
+    fn row(&self, g: &Geometry, input: usize, first: usize, row: &mut Row) {
+        let width = PANEL.min(g.outputs - first);
+        match self {
+            Self::Weight(w) => {
+                for column in 0..width {
+                    let filter: &[f32; 9] = w[((first + column) * g.inputs + input) * 9..].first_chunk().expect("3x3");
+                    (0..9).for_each(|tap| row[tap][column] = filter[tap]);
+                }
+            }
+            Self::Turned(w) => {
+                let filters = &w[(input * g.outputs + first) * 9..][..width * 9];
+                for (column, filter) in filters.as_chunks::<9>().0.iter().enumerate() {
+                    (0..9).for_each(|tap| row[tap][column] = filter[8 - tap]);
+                }
+            }
+            Self::Packed(weight) => {
+                (0..9).for_each(|tap| row[tap] = *weight.row(tap * g.inputs + input, first));
+            }
+        }
+    }
+}
+
 /// Transformed filters, packed for the products: 36 matrices (inputs, outputs).
 #[derive(Clone, Debug)]
 pub(crate) struct Filters {
@@ -105,49 +143,16 @@ pub(crate) struct Filters {
 }
 
 impl Filters {
-    /// Of a weight (O, I, 3, 3).
-    pub(crate) fn new(w: &[f32], g: &Geometry) -> Self {
-        let inputs = g.inputs;
-        Self::of(Panelled { rows: inputs, cols: g.outputs }, |i, o| {
-            *w[(o * inputs + i) * 9..].first_chunk().expect("nine values for each filter")
-        })
-    }
-
-    /// The same of a weight that is packed for the direct form.
-    pub(crate) fn of_packed(weight: &Packed, g: &Geometry) -> Self {
-        let inputs = g.inputs;
-        Self::of(Panelled { rows: inputs, cols: g.outputs }, |i, o| direct::filter(weight, inputs, i, o))
-    }
-
-    /// Of a weight (O, I, 3, 3), for the gradient of the input: turned by 180 degrees, from O to I channels.
-    pub(super) fn turned(w: &[f32], g: &Geometry) -> Self {
-        let inputs = g.inputs;
-        Self::of(Panelled { rows: g.outputs, cols: inputs }, |o, i| {
-            let mut filter: [f32; 9] = *w[(o * inputs + i) * 9..].first_chunk().expect("nine values for each filter");
-            filter.reverse();
-            filter
-        })
-    }
-
-    fn of(shape: Panelled, filter: impl Fn(usize, usize) -> [f32; 9] + Sync) -> Self {
+    pub(crate) fn new(source: Source, g: &Geometry) -> Self {
+        let shape = Panelled { rows: g.inputs, cols: g.outputs };
         let mut values = parallel::unwritten(POINTS * shape.len());
         let target = Scattered::new(&mut values);
         let places: Vec<_> = shape.places().collect();
         places.into_par_iter().for_each(|(row, col)| {
             let range = shape.range(row, col);
-            // SAFETY: panels do not overlap, nor do matrices.
-            let mut panels: [_; POINTS] =
-                std::array::from_fn(|p| unsafe { target.at(p * shape.len() + range.start, range.len()) });
-            let (mut filters, mut points) = ([[0.0; PANEL]; 9], [[0.0; PANEL]; POINTS]);
-            for at in 0..range.len() / PANEL {
-                for column in 0..PANEL.min(shape.cols - col) {
-                    let filter = filter(row + at, col + column);
-                    (0..9).for_each(|tap| filters[tap][column] = filter[tap]);
-                }
-                tile::of_filters(&filters, &mut points);
-                for (panel, points) in panels.iter_mut().zip(&points) {
-                    panel[at * PANEL..][..PANEL].copy_from_slice(points);
-                }
+            // SAFETY: panels do not overlap, nor do matrices; every matrix has this panel.
+            unsafe {
+                transform_filters(source, g, (row, col), range.len() / PANEL, target.from(range.start), shape.len());
             }
         });
         Self { values, shape }
@@ -159,6 +164,27 @@ impl Filters {
     }
 }
 
+/// The filters from the inputs from `input` on to the panel that begins with output `first`: for each point as many rows
+/// as `depth` says, one point `apart` from the next.
+///
+/// # Safety
+/// From `at` on, `depth` rows of [`PANEL`] values can be written for each of the [`POINTS`].
+unsafe fn transform_filters(
+    source: Source,
+    g: &Geometry,
+    (input, first): (usize, usize),
+    depth: usize,
+    at: *mut f32,
+    apart: usize,
+) {
+    let mut filters = [[0.0; PANEL]; 9];
+    for row in 0..depth {
+        source.row(g, input + row, first, &mut filters);
+        // SAFETY: the caller's promise.
+        unsafe { tile::of_filters(&filters, at.add(row * PANEL), apart) };
+    }
+}
+
 /// The convolution of `x` with filters from `g.inputs` to `g.outputs` channels.
 pub(crate) fn forward(g: &Geometry, x: &[f32], filters: &Filters, bias: Option<&[f32]>, finish: Finish) -> Vec<f32> {
     let tiles = Tiles::new(g);
@@ -166,7 +192,7 @@ pub(crate) fn forward(g: &Geometry, x: &[f32], filters: &Filters, bias: Option<&
     let target = Scattered::new(&mut y);
     tiles.chunks(g.inputs.max(g.outputs)).for_each(|chunk| {
         let n = chunk.len();
-        let v = transform_input(&tiles, x, g.inputs, chunk.clone());
+        let v = transform_input(&tiles, x, g.inputs, g.inputs, chunk.clone());
         let mut m = parallel::unwritten(POINTS * n * g.outputs);
         m.par_chunks_mut(n * g.outputs).enumerate().for_each(|(point, m)| {
             let v = &v[point * n * g.inputs..][..n * g.inputs];
@@ -176,7 +202,7 @@ pub(crate) fn forward(g: &Geometry, x: &[f32], filters: &Filters, bias: Option<&
             let pixels = tiles.pixels::<SIDE>(t, 0);
             let from = &m[(t - chunk.start) * g.outputs..];
             // SAFETY: `m` has a row of every point for this tile; the pixels of a tile are this task's alone.
-            unsafe { put_tile(from, n * g.outputs, g.outputs, bias, &pixels, &target) };
+            unsafe { put_tile(from, n * g.outputs, 0..g.outputs, g.outputs, bias, &pixels, &target) };
             for pixel in pixels.as_flattened().iter().flatten() {
                 // SAFETY: as above, and the slice is gone before the next one is asked for.
                 finish(*pixel, 0, unsafe { target.at(pixel * g.outputs, g.outputs) });
@@ -186,18 +212,97 @@ pub(crate) fn forward(g: &Geometry, x: &[f32], filters: &Filters, bias: Option<&
     y
 }
 
+/// The same for few tiles: some panels of the output channels after the others, with the filters transformed some input
+/// channels at a time, in the cache.
+pub(crate) fn forward_by_panels(
+    g: &Geometry,
+    x: &[f32],
+    source: Source,
+    bias: Option<&[f32]>,
+    finish: Finish,
+) -> Vec<f32> {
+    const INPUTS: usize = 96;
+    const VALUES: usize = 1 << 17; // of the result at all points, in the second cache
+    let (tiles, n, outputs) = (Tiles::new(g), Tiles::new(g).count, g.outputs);
+    let v = transform_input(&tiles, x, g.inputs, INPUTS, 0..n);
+    let mut y = parallel::unwritten(g.batch * g.height * g.width * outputs);
+    let target = Scattered::new(&mut y);
+    let width = (VALUES / (POINTS * n * PANEL)).clamp(1, outputs.div_ceil(PANEL * ENOUGH).max(1)) * PANEL;
+    (0..outputs.div_ceil(width)).into_par_iter().for_each(|task| {
+        let (first, last) = (task * width, ((task + 1) * width).min(outputs));
+        let panels = (last - first).div_ceil(PANEL);
+        let mut m = parallel::unwritten(panels * POINTS * n * PANEL);
+        let mut u = parallel::unwritten(POINTS * INPUTS * PANEL);
+        for input in (0..g.inputs).step_by(INPUTS) {
+            let depth = INPUTS.min(g.inputs - input);
+            let start = if input == 0 { Start::Zero } else { Start::Sum };
+            for (panel, m) in m.chunks_exact_mut(POINTS * n * PANEL).enumerate() {
+                let at = (input, first + panel * PANEL);
+                // SAFETY: there is room for so many rows at every point.
+                unsafe { transform_filters(source, g, at, depth, u.as_mut_ptr(), depth * PANEL) };
+                for (point, (m, u)) in m.chunks_exact_mut(n * PANEL).zip(u.chunks_exact(depth * PANEL)).enumerate() {
+                    let v = Mat::new(&v[(input * POINTS + point * depth) * n..][..n * depth], n, depth);
+                    matmul_packed_here(v, Panels::Packed(u, Panelled { rows: depth, cols: PANEL }), m, start);
+                }
+            }
+        }
+        for (panel, m) in m.chunks_exact(POINTS * n * PANEL).enumerate() {
+            let columns = first + panel * PANEL..(first + (panel + 1) * PANEL).min(last);
+            for t in 0..n {
+                let pixels = tiles.pixels::<SIDE>(t, 0);
+                // SAFETY: `m` has a row of every point for this tile; of all pixels, this panel is this task's alone.
+                unsafe { put_tile(&m[t * PANEL..], n * PANEL, columns.clone(), outputs, bias, &pixels, &target) };
+            }
+        }
+    });
+    parallel::fill_rows(&mut y, outputs, |first, rows| {
+        rows.chunks_exact_mut(outputs).enumerate().for_each(|(row, values)| finish(first + row, 0, values));
+    });
+    y
+}
+
 /// The gradient of the weight, (O, I, 3, 3).
 pub(super) fn backward_weight(g: &Geometry, gradient: &[f32], x: &[f32]) -> Vec<f32> {
-    let (tiles, size) = (Tiles::new(g), g.outputs * g.inputs);
+    const ROWS: usize = 96;
+    const COLUMNS: usize = 3 * PANEL;
+    let tiles = Tiles::new(g);
+    if tiles.count > FEW_TILES {
+        return backward_weight_by_chunks(g, &tiles, gradient, x);
+    }
+    let n = tiles.count;
+    let (v, dm) = transform_both(g, &tiles, gradient, x, 0..n);
+    // Some filters after the others, so that their points stay in the cache.
+    let mut dw = parallel::unwritten(g.outputs * g.inputs * 9);
+    let target = Scattered::new(&mut dw);
+    let across = g.inputs.div_ceil(COLUMNS);
+    (0..g.outputs.div_ceil(ROWS) * across).into_par_iter().for_each(|task| {
+        let (output, input) = (task / across * ROWS, task % across * COLUMNS);
+        let (rows, width) = (ROWS.min(g.outputs - output), COLUMNS.min(g.inputs - input));
+        let mut du = parallel::unwritten(POINTS * rows * width);
+        for (point, du) in du.chunks_exact_mut(rows * width).enumerate() {
+            let v = Mat::strided(&v[point * n * g.inputs + input..], n, width, g.inputs);
+            let dm = Mat::strided(&dm[point * n * g.outputs + output..], n, rows, g.outputs);
+            matmul_here(dm.t(), v, du, Start::Zero);
+        }
+        for row in 0..rows {
+            // SAFETY: these filters are this task's alone.
+            let filters = unsafe { target.at(((output + row) * g.inputs + input) * 9, width * 9) };
+            for (panel, filters) in filters.chunks_mut(9 * PANEL).enumerate() {
+                filters_of_points(&du[row * width + panel * PANEL..], rows * width, filters);
+            }
+        }
+    });
+    dw
+}
+
+fn backward_weight_by_chunks(g: &Geometry, tiles: &Tiles, gradient: &[f32], x: &[f32]) -> Vec<f32> {
+    let size = g.outputs * g.inputs;
     let mut du = parallel::unwritten(POINTS * size);
     // Chunk after chunk, so that every sum is taken in the same order.
     let chunks: Vec<_> = tiles.chunks(384.max(g.inputs).max(g.outputs)).collect();
     for (i, chunk) in chunks.into_iter().enumerate() {
         let n = chunk.len();
-        let (v, dm) = rayon::join(
-            || transform_input(&tiles, x, g.inputs, chunk.clone()),
-            || transform_gradient(&tiles, gradient, g.outputs, chunk.clone()),
-        );
+        let (v, dm) = transform_both(g, tiles, gradient, x, chunk);
         let start = if i == 0 { Start::Zero } else { Start::Sum };
         du.par_chunks_mut(size).enumerate().for_each(|(point, du)| {
             let v = Mat::new(&v[point * n * g.inputs..][..n * g.inputs], n, g.inputs);
@@ -207,92 +312,125 @@ pub(super) fn backward_weight(g: &Geometry, gradient: &[f32], x: &[f32]) -> Vec<
     }
     let mut dw = parallel::unwritten(size * 9);
     parallel::fill_bands(&mut dw, 9, 8 * PANEL, |first, filters| {
-        let (mut points, mut turned) = ([[0.0; PANEL]; POINTS], [[0.0; PANEL]; 9]);
         for (i, filters) in filters.chunks_mut(9 * PANEL).enumerate() {
-            let (first, count) = (first + i * PANEL, filters.len() / 9);
-            for (point, points) in points.iter_mut().enumerate() {
-                points[..count].copy_from_slice(&du[point * size + first..][..count]);
-            }
-            tile::to_filters(&points, &mut turned);
-            for (column, filter) in filters.chunks_exact_mut(9).enumerate() {
-                (0..9).for_each(|tap| filter[tap] = turned[tap][column]);
-            }
+            filters_of_points(&du[first + i * PANEL..], size, filters);
         }
     });
     dw
 }
 
-/// V: for each point a matrix (tiles, channels).
-fn transform_input(tiles: &Tiles, x: &[f32], channels: usize, chunk: Range<usize>) -> Vec<f32> {
-    transform(channels, chunk, |t, nothing, at, apart| {
+/// Gᵀ U G for up to [`PANEL`] filters side by side, whose points are `apart` from each other.
+fn filters_of_points(du: &[f32], apart: usize, filters: &mut [f32]) {
+    let (mut points, mut turned) = ([[0.0; PANEL]; POINTS], [[0.0; PANEL]; 9]);
+    let count = filters.len() / 9;
+    for (point, points) in points.iter_mut().enumerate() {
+        points[..count].copy_from_slice(&du[point * apart..][..count]);
+    }
+    // SAFETY: it asks for nothing.
+    unsafe { tile::to_filters(&points, &mut turned) };
+    for (column, filter) in filters.as_chunks_mut::<9>().0.iter_mut().enumerate() {
+        (0..9).for_each(|tap| filter[tap] = turned[tap][column]);
+    }
+}
+
+/// V and dM of a chunk of tiles.
+fn transform_both(
+    g: &Geometry,
+    tiles: &Tiles,
+    gradient: &[f32],
+    x: &[f32],
+    chunk: Range<usize>,
+) -> (Vec<f32>, Vec<f32>) {
+    rayon::join(
+        || transform_input(tiles, x, g.inputs, g.inputs, chunk.clone()),
+        || transform_gradient(tiles, gradient, g.outputs, chunk.clone()),
+    )
+}
+
+/// V: for every `block` of channels and each point a matrix (tiles, channels of the block).
+fn transform_input(tiles: &Tiles, x: &[f32], channels: usize, block: usize, chunk: Range<usize>) -> Vec<f32> {
+    transform(channels, block, chunk, |t, nothing, columns, at, apart| {
         let pixels = tiles.values::<WIDE>(t, 1, x, nothing);
-        // SAFETY: the pixels have `channels` values each, and so have the places to write to.
-        unsafe { take_input(&pixels, channels, at, apart) }
+        // SAFETY: the pixels have all channels, and there is room for these.
+        unsafe { take_input(&pixels, columns, at, apart) }
     })
 }
 
-/// dM: the same of a gradient.
+/// dM: for each point a matrix (tiles, channels), of a gradient.
 fn transform_gradient(tiles: &Tiles, gradient: &[f32], channels: usize, chunk: Range<usize>) -> Vec<f32> {
-    transform(channels, chunk, |t, nothing, at, apart| {
+    transform(channels, channels, chunk, |t, nothing, columns, at, apart| {
         let pixels = tiles.values::<SIDE>(t, 0, gradient, nothing);
-        // SAFETY: the pixels have `channels` values each, and so have the places to write to.
-        unsafe { take_gradient(&pixels, channels, at, apart) }
+        // SAFETY: as above.
+        unsafe { take_gradient(&pixels, columns, at, apart) }
     })
 }
 
-/// Runs `take` for each tile of a chunk, with a pixel of zeros and the place to write to.
-fn transform(channels: usize, chunk: Range<usize>, take: impl Fn(usize, &[f32], *mut f32, usize) + Sync) -> Vec<f32> {
+/// Runs `take` for the tiles of a chunk and blocks of channels, with a pixel of zeros, the channels, the place to write to,
+/// and how far apart the points are.
+fn transform(
+    channels: usize,
+    block: usize,
+    chunk: Range<usize>,
+    take: impl Fn(usize, &[f32], Range<usize>, *mut f32, usize) + Sync,
+) -> Vec<f32> {
     let n = chunk.len();
     let mut values = parallel::unwritten(POINTS * n * channels);
     let nothing = vec![0.0; channels];
     let target = Scattered::new(&mut values);
     chunk.clone().into_par_iter().with_min_len(8).for_each(|t| {
-        // SAFETY: of each matrix, this writes the row of this tile, which is this task's alone.
-        let at = unsafe { target.from((t - chunk.start) * channels) };
-        take(t, &nothing, at, n * channels);
+        for from in (0..channels).step_by(block) {
+            let columns = from..(from + block).min(channels);
+            // SAFETY: of each matrix, this writes the row of this tile, which is this task's alone.
+            let at = unsafe { target.from(from * POINTS * n + (t - chunk.start) * columns.len()) };
+            take(t, &nothing, columns.clone(), at, n * columns.len());
+        }
     });
     values
 }
 
 vectorised! {
     /// # Safety
-    /// `channels` values, a multiple of [`CHANNELS`], can be read at each pixel and written at each of the points.
-    unsafe fn take_input<V>(pixels: &[[*const f32; WIDE]; WIDE], channels: usize, at: *mut f32, apart: usize) {
-        for channel in (0..channels).step_by(V::LANES) {
+    /// These columns, as many as a multiple of [`CHANNELS`], can be read of each pixel and written at each of the points.
+    unsafe fn take_input<V>(pixels: &[[*const f32; WIDE]; WIDE], columns: Range<usize>, at: *mut f32, apart: usize) {
+        for channel in columns.clone().step_by(V::LANES) {
             // SAFETY: the caller's promise.
-            unsafe { tile::read_input::<V>(pixels, channel, at.add(channel), apart) };
+            unsafe { tile::read_input::<V>(pixels, channel, at.add(channel - columns.start), apart) };
         }
     }
 }
 
 vectorised! {
     /// # Safety
-    /// `channels` values, a multiple of [`CHANNELS`], can be read at each pixel and written at each of the points.
-    unsafe fn take_gradient<V>(pixels: &[[*const f32; SIDE]; SIDE], channels: usize, at: *mut f32, apart: usize) {
-        for channel in (0..channels).step_by(V::LANES) {
+    /// These columns, as many as a multiple of [`CHANNELS`], can be read of each pixel and written at each of the points.
+    unsafe fn take_gradient<V>(pixels: &[[*const f32; SIDE]; SIDE], columns: Range<usize>, at: *mut f32, apart: usize) {
+        for channel in columns.clone().step_by(V::LANES) {
             // SAFETY: the caller's promise.
-            unsafe { tile::read_gradient::<V>(pixels, channel, at.add(channel), apart) };
+            unsafe { tile::read_gradient::<V>(pixels, channel, at.add(channel - columns.start), apart) };
         }
     }
 }
 
 vectorised! {
+    /// Writes some of the `channels` of a tile's pixels.
+    ///
     /// # Safety
-    /// `channels` is a multiple of [`CHANNELS`]; the pixels are nobody else's.
+    /// The number of `columns` is a multiple of [`CHANNELS`]; of the pixels, they are nobody else's.
     unsafe fn put_tile<V>(
         from: &[f32],
         apart: usize,
+        columns: Range<usize>,
         channels: usize,
         bias: Option<&[f32]>,
         pixels: &[[Option<usize>; SIDE]; SIDE],
         y: &Scattered,
     ) {
-        assert!(from.len() >= (POINTS - 1) * apart + channels && bias.is_none_or(|bias| bias.len() == channels));
-        for channel in (0..channels).step_by(V::LANES) {
-            // SAFETY: by the assertion, a vector is there at every point; the caller's promise.
+        assert!(from.len() >= (POINTS - 1) * apart + columns.len());
+        assert!(columns.end <= channels && bias.is_none_or(|bias| bias.len() == channels));
+        for channel in columns.clone().step_by(V::LANES) {
+            // SAFETY: by the assertions, a vector is there at every point, and in the bias; the caller's promise.
             unsafe {
                 let bias = bias.map(|bias| bias.as_ptr().add(channel));
-                let values = tile::result::<V>(from.as_ptr().add(channel), apart, bias);
+                let values = tile::result::<V>(from.as_ptr().add(channel - columns.start), apart, bias);
                 for (value, pixel) in values.as_flattened().iter().zip(pixels.as_flattened()) {
                     if let Some(pixel) = pixel {
                         value.store(y.at(pixel * channels + channel, V::LANES).as_mut_ptr());

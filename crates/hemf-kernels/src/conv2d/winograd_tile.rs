@@ -17,7 +17,7 @@
 //! the least rounding error, half of that of 1 and 2 in root mean square and a quarter at most (sums over 96 channels).
 
 use crate::matmul::PANEL;
-use crate::simd::{Vector, multiversion};
+use crate::simd::{Vector, vectorised};
 
 const A: f32 = 0.625;
 const B: f32 = 1.5;
@@ -101,24 +101,45 @@ unsafe fn output_transposed<V: Vector>(g: [V; SIDE]) -> [V; WIDE] {
     ]
 }
 
+const NEAR: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
+const FAR: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
+
 /// G w.
+///
+/// # Safety
+/// The machine has V's instructions.
 #[inline(always)]
-fn filter(w: [f32; 3]) -> [f32; WIDE] {
-    const NEAR: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
-    const FAR: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
-    let (even_a, odd_a) = ((w[0] + A2 * w[2]) * NEAR, A * w[1] * NEAR);
-    let (even_b, odd_b) = ((w[0] + B2 * w[2]) * FAR, B * w[1] * FAR);
-    [w[0] / (A2 * B2), even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, w[2]]
+unsafe fn filter<V: Vector>(w: [V; 3]) -> [V; WIDE] {
+    macro_rules! c {
+        ($x:expr) => {
+            // SAFETY: the caller's promise.
+            unsafe { V::splat($x) }
+        };
+    }
+    let (even_a, odd_a) = (w[2].mul_add(c!(A2), w[0]).mul(c!(NEAR)), w[1].mul(c!(A * NEAR)));
+    let (even_b, odd_b) = (w[2].mul_add(c!(B2), w[0]).mul(c!(FAR)), w[1].mul(c!(B * FAR)));
+    [w[0].mul(c!(1.0 / (A2 * B2))), even_a.add(odd_a), even_a.sub(odd_a), even_b.add(odd_b), even_b.sub(odd_b), w[2]]
 }
 
 /// Gᵀ u, the transpose of [`filter`].
+///
+/// # Safety
+/// The machine has V's instructions.
 #[inline(always)]
-fn filter_transposed(u: [f32; WIDE]) -> [f32; 3] {
-    const NEAR: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
-    const FAR: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
-    let (sum_a, difference_a) = ((u[1] + u[2]) * NEAR, (u[1] - u[2]) * NEAR);
-    let (sum_b, difference_b) = ((u[3] + u[4]) * FAR, (u[3] - u[4]) * FAR);
-    [u[0] / (A2 * B2) + sum_a + sum_b, A * difference_a + B * difference_b, A2 * sum_a + B2 * sum_b + u[5]]
+unsafe fn filter_transposed<V: Vector>(u: [V; WIDE]) -> [V; 3] {
+    macro_rules! c {
+        ($x:expr) => {
+            // SAFETY: the caller's promise.
+            unsafe { V::splat($x) }
+        };
+    }
+    let (sum_a, difference_a) = (u[1].add(u[2]).mul(c!(NEAR)), u[1].sub(u[2]).mul(c!(NEAR)));
+    let (sum_b, difference_b) = (u[3].add(u[4]).mul(c!(FAR)), u[3].sub(u[4]).mul(c!(FAR)));
+    [
+        u[0].mul_add(c!(1.0 / (A2 * B2)), sum_a.add(sum_b)),
+        difference_a.mul_add(c!(A), difference_b.mul(c!(B))),
+        sum_a.mul_add(c!(A2), sum_b.mul_add(c!(B2), u[5])),
+    ]
 }
 
 /// Applies `f` to the columns of a grid of `from` x `from` values, then to the rows of what results, `to` x `to` values.
@@ -213,25 +234,35 @@ pub(super) unsafe fn result<V: Vector>(at: *const f32, apart: usize, bias: Optio
     }
 }
 
-multiversion! {
-    /// G W Gᵀ of 3x3 filters side by side.
-    pub(super) fn of_filters(filters: &[[f32; PANEL]; 9], points: &mut [[f32; PANEL]; POINTS]) {
-        for column in 0..PANEL {
-            let values = both_sides!(|i, j| filters[3 * i + j][column], filter, 3 => WIDE, 0.0);
-            for point in 0..POINTS {
-                points[point][column] = values[point / WIDE][point % WIDE];
+vectorised! {
+    /// G W Gᵀ of 3x3 filters side by side: to `at`, the points `apart` from each other.
+    ///
+    /// # Safety
+    /// [`PANEL`] values can be written at each of the [`POINTS`] places.
+    pub(super) unsafe fn of_filters<V>(filters: &[[f32; PANEL]; 9], at: *mut f32, apart: usize) {
+        for column in (0..PANEL).step_by(V::LANES) {
+            // SAFETY: a vector lies in every row of filters; the caller's promise.
+            unsafe {
+                let values = both_sides!(|i, j| V::load(filters[3 * i + j].as_ptr().add(column)), filter::<V>, 3 => WIDE, V::splat(0.0));
+                put(values, at.add(column), apart);
             }
         }
     }
 }
 
-multiversion! {
+vectorised! {
     /// Gᵀ U G: the gradients of 3x3 filters side by side.
-    pub(super) fn to_filters(points: &[[f32; PANEL]; POINTS], filters: &mut [[f32; PANEL]; 9]) {
-        for column in 0..PANEL {
-            let values = both_sides!(|i, j| points[WIDE * i + j][column], filter_transposed, WIDE => 3, 0.0);
-            for tap in 0..9 {
-                filters[tap][column] = values[tap / 3][tap % 3];
+    ///
+    /// # Safety
+    /// None beyond the machine's.
+    pub(super) unsafe fn to_filters<V>(points: &[[f32; PANEL]; POINTS], filters: &mut [[f32; PANEL]; 9]) {
+        for column in (0..PANEL).step_by(V::LANES) {
+            // SAFETY: a vector lies in every row of points and of filters.
+            unsafe {
+                let values = both_sides!(|i, j| V::load(points[WIDE * i + j].as_ptr().add(column)), filter_transposed::<V>, WIDE => 3, V::splat(0.0));
+                for (tap, value) in values.as_flattened().iter().enumerate() {
+                    value.store(filters[tap].as_mut_ptr().add(column));
+                }
             }
         }
     }

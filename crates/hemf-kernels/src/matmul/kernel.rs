@@ -7,7 +7,7 @@ use crate::simd::{Vector, vectorised};
 /// Columns of the product that the registers hold at once, in vectors: one where that is enough.
 const ACROSS: usize = 2;
 /// Values of a cache line.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
 /// A view of the left matrix, from its first value that is needed.
 #[derive(Clone, Copy)]
@@ -23,8 +23,15 @@ pub(super) struct Left {
 pub(super) struct Right {
     pub(super) at: *const f32,
     pub(super) step: usize,
-    /// What will be read next: as many values, one after the other, or nothing to get ready.
-    pub(super) next: Option<*const f32>,
+}
+
+/// What will be read next, to be got ready meanwhile.
+#[derive(Clone, Copy)]
+pub(super) enum Next<'a> {
+    /// As many values as the panel has, one after the other.
+    Panel(*const f32),
+    /// Cache lines below each other: the first, and how far apart they are.
+    Lines(&'a [(*const f32, usize)]),
 }
 
 /// Where the product goes: its first value that is computed, and how far apart rows are.
@@ -79,14 +86,14 @@ vectorised! {
     /// # Safety
     /// All that `product` names is readable; of its output, the rows and columns are writable and nobody else's; its
     /// bias has a value for each column; one of `left.row` and `left.step` is 1.
-    pub(super) unsafe fn panel<V>(rows: usize, product: Product) {
+    pub(super) unsafe fn panel<V>(rows: usize, product: Product, next: Next) {
         let most = if V::LANES == 16 { 12 } else { 6 };
         let strips = rows.div_ceil(most);
         let (each, longer) = (rows / strips, rows % strips); // heights that differ by one row at most
         // What is read next is asked for evenly all the while: in a burst, or left to the end, it would be waited for.
         let parts = strips * product.cols.div_ceil(ACROSS * V::LANES);
         let pace = PANEL.div_ceil(parts).min(LINE);
-        let (mut row, mut asked) = (0, 0);
+        let (mut row, mut asked, mut part_of_all) = (0, 0, 0);
         for strip in 0..strips {
             let height = each + usize::from(strip < longer);
             let mut column = 0;
@@ -95,7 +102,13 @@ vectorised! {
                 // SAFETY: a part of what the caller promised.
                 unsafe {
                     let part = product.from(row, column, width);
-                    let ahead = product.right.next.map_or(Ahead { at: part.right.at, pace: 0 }, |next| Ahead { at: next.wrapping_add(asked), pace });
+                    let ahead = match next {
+                        Next::Panel(at) => Ahead { at: at.wrapping_add(asked), pace },
+                        Next::Lines(lines) => {
+                            let (at, pace) = lines.get(part_of_all).copied().unwrap_or((part.right.at, 0));
+                            Ahead { at, pace }
+                        }
+                    };
                     match (part.left.step == 1, width <= V::LANES) {
                         (true, false) => strip_of::<V, false, ACROSS>(height, part, ahead),
                         (false, false) => strip_of::<V, true, ACROSS>(height, part, ahead),
@@ -104,6 +117,7 @@ vectorised! {
                     }
                 }
                 asked += product.k * pace;
+                part_of_all += 1;
                 column += width;
             }
             row += height;
@@ -130,9 +144,10 @@ unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(height: usize,
 #[inline(always)]
 unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usize>(product: Product, mut ahead: Ahead) {
     let Product { k, cols, left, right, out, start } = product;
-    const WIDEST: usize = 32; // ACROSS of the widest vector
     let whole = cols == A * V::LANES;
-    // SAFETY: the caller's promises; a part of a row goes through `edge`, which is wide enough for any vector.
+    // Values of a part of a row that are in vector v.
+    let len = |v: usize| cols.saturating_sub(v * V::LANES).min(V::LANES);
+    // SAFETY: the caller's promises; of a part of a row, only what is there is touched.
     unsafe {
         let mut sums = [[V::splat(0.0); A]; R];
         for r in 0..R {
@@ -141,15 +156,9 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
                 Start::Bias(bias) => bias,
                 Start::Sum => out.at.add(r * out.row).cast_const(),
             };
-            let mut edge = [0f32; WIDEST];
-            let from = if whole {
-                from
-            } else {
-                std::ptr::copy_nonoverlapping(from, edge.as_mut_ptr(), cols);
-                edge.as_ptr()
-            };
             for v in 0..A {
-                sums[r][v] = V::load(from.add(v * V::LANES));
+                let at = from.wrapping_add(v * V::LANES);
+                sums[r][v] = if whole { V::load(at) } else { V::load_first(at, len(v)) };
             }
         }
         // Every third row has a pointer of its own, so that the others are reached by scaled offsets from it.
@@ -178,14 +187,13 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
             }
         }
         for (r, sums) in sums.iter().enumerate() {
-            let at = out.at.add(r * out.row);
-            let mut edge = [0f32; WIDEST];
-            let to = if whole { at } else { edge.as_mut_ptr() };
             for v in 0..A {
-                sums[v].store(to.add(v * V::LANES));
-            }
-            if !whole {
-                std::ptr::copy_nonoverlapping(edge.as_ptr(), at, cols);
+                let at = out.at.wrapping_add(r * out.row + v * V::LANES);
+                if whole {
+                    sums[v].store(at);
+                } else {
+                    sums[v].store_first(at, len(v));
+                }
             }
         }
     }

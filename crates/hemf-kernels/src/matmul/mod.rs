@@ -11,7 +11,7 @@ mod packed;
 mod tests;
 
 use crate::parallel::{self, Scattered};
-use kernel::{Left, Out, Product, Right};
+use kernel::{LINE, Left, Next, Out, Product, Right};
 pub(crate) use packed::{Packed, Panelled};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -50,12 +50,6 @@ impl<'a> Mat<'a> {
     /// The transpose, as a view.
     pub(crate) fn t(self) -> Self {
         Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
-    }
-
-    /// A row, of a matrix whose rows are contiguous.
-    pub(crate) fn row(&self, i: usize) -> &'a [f32] {
-        assert!(self.col_stride == 1 && i < self.rows, "row {i} of {}", self.rows);
-        &self.data[i * self.row_stride..][..self.cols]
     }
 
     /// Some of the rows.
@@ -123,12 +117,8 @@ impl<'a> Panels<'a> {
     /// The panel whose first row and column these are.
     fn panel(&self, row: usize, col: usize) -> Right {
         match self {
-            Self::Plain(b) => Right { at: b.data[row * b.row_stride + col..].as_ptr(), step: b.row_stride, next: None },
-            Self::Packed(values, shape) => {
-                let range = shape.range(row, col);
-                let next = values.get(range.end..).map(|rest| rest.as_ptr());
-                Right { at: values[range].as_ptr(), step: PANEL, next }
-            }
+            Self::Plain(b) => Right { at: b.data[row * b.row_stride + col..].as_ptr(), step: b.row_stride },
+            Self::Packed(values, shape) => Right { at: values[shape.range(row, col)].as_ptr(), step: PANEL },
         }
     }
 }
@@ -173,6 +163,16 @@ pub(crate) fn matmul_here(a: Mat, b: Mat, out: &mut [f32], start: Start<&[f32]>)
     }
 }
 
+/// [`matmul_here`] of a right-hand matrix with whole vectors, which asks for what will be read after it while it runs:
+/// cache lines below each other, the first of each and how far apart they are, as many as `a` has columns; as far as there
+/// is room, one of these for every twelve rows.
+pub(crate) fn matmul_here_asking(a: Mat, b: Mat, out: &mut [f32], ask: &[(*const f32, usize)]) {
+    let b = Panels::plain(b).expect("a matrix of whole vectors");
+    check(&a, &b, out);
+    let cols = b.size().1;
+    tile(a, b, &Scattered::new(out), cols, 0..a.rows, 0..cols.div_ceil(PANEL), Start::Zero, ask);
+}
+
 /// [`matmul_packed`] on the calling thread.
 pub(crate) fn matmul_packed_here(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
     whole(a, b, out, start);
@@ -181,7 +181,7 @@ pub(crate) fn matmul_packed_here(a: Mat, b: Panels, out: &mut [f32], start: Star
 fn whole(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
     check(&a, &b, out);
     let cols = b.size().1;
-    tile(a, b, &Scattered::new(out), cols, 0..a.rows, 0..cols.div_ceil(PANEL), start);
+    tile(a, b, &Scattered::new(out), cols, 0..a.rows, 0..cols.div_ceil(PANEL), start, &[]);
 }
 
 fn check(a: &Mat, b: &Panels, out: &[f32]) {
@@ -248,7 +248,7 @@ fn tiles(
     let task = |i: usize| {
         let (row, panel) = (i / columns * rows, i % columns * across);
         let (last_row, last_panel) = ((row + rows).min(a.rows), (panel + across).min(panels));
-        tile(a, b, &target, n, row..last_row, panel..last_panel, start);
+        tile(a, b, &target, n, row..last_row, panel..last_panel, start, &[]);
         let (from, to) = (panel * PANEL, (last_panel * PANEL).min(n));
         for row in row..last_row {
             // SAFETY: inside this task's tile, and the slice is gone before the next one is asked for.
@@ -262,26 +262,37 @@ fn tiles(
     }
 }
 
-/// Rows and panels of a tile: tall products are cut by rows alone, others both ways until there are enough tiles to go
-/// round.
+/// Rows and panels of a tile: as near to a square as there are enough of them to go round, since what a tile reads for
+/// each product falls with both its sides.
 fn tile_size(m: usize, panels: usize, k: usize) -> (usize, usize) {
     const SMALL: usize = 1 << 17;
     const ENOUGH: usize = 16;
-    const ROWS: Range<usize> = 36..144;
+    const ROWS: Range<usize> = 36..204;
     if m * panels * PANEL * k <= SMALL {
         return (m, panels);
     }
     // Where the right-hand matrix is the larger one, it should be read but once.
-    let rows = match m <= ROWS.end && panels >= ENOUGH {
+    let rows = match m <= 144 && panels >= ENOUGH {
         true => m,
-        false => m.div_ceil(ENOUGH).next_multiple_of(12).clamp(ROWS.start, ROWS.end),
+        false => (m * panels * PANEL / ENOUGH).isqrt().clamp(ROWS.start, ROWS.end),
     };
-    let columns = ENOUGH.div_ceil(m.div_ceil(rows).max(1)).min(panels).max(1);
+    let rows = m.div_ceil(m.div_ceil(rows).max(1)).next_multiple_of(6);
+    let columns = ENOUGH.div_ceil(m.div_ceil(rows.max(1)).max(1)).min(panels).max(1);
     (rows, panels.div_ceil(columns))
 }
 
-/// One tile of the output, whose rows are `n` apart.
-fn tile(a: Mat, b: Panels, out: &Scattered, n: usize, rows: Range<usize>, panels: Range<usize>, start: Start<&[f32]>) {
+/// One tile of the output, whose rows are `n` apart; `ask` is for [`matmul_here_asking`].
+#[allow(clippy::too_many_arguments)]
+fn tile(
+    a: Mat,
+    b: Panels,
+    out: &Scattered,
+    n: usize,
+    rows: Range<usize>,
+    panels: Range<usize>,
+    start: Start<&[f32]>,
+    ask: &[(*const f32, usize)],
+) {
     let k = a.cols;
     if rows.is_empty() || panels.is_empty() {
         return;
@@ -310,13 +321,55 @@ fn tile(a: Mat, b: Panels, out: &Scattered, n: usize, rows: Range<usize>, panels
                 step: a.col_stride,
             };
             let start = start.map(|bias| bias[from..from + cols].as_ptr());
+            let lines = Lines::after(&a, &b, &rows, &panels, first, panel);
             // SAFETY: `a` and `b` were checked against their slices when made, and the output's size by `check`; the
             // tile lies inside the output and is written by this call alone.
             unsafe {
                 let out = Out { at: out.at(rows.start * n + from, (rows.len() - 1) * n + cols).as_mut_ptr(), row: n };
                 let (k, right) = (DEPTH.min(k - first), b.panel(first, from));
-                kernel::panel(rows.len(), Product { k, cols, left, right, out, start });
+                let next = match b {
+                    Panels::Plain(_) if panel == 0 && first == 0 && !ask.is_empty() => Next::Lines(ask),
+                    Panels::Plain(_) => Next::Lines(&lines.of[..lines.count]),
+                    // What lies behind it in memory, which is the next one but at the end of a tile.
+                    Panels::Packed(..) => Next::Panel(right.at.wrapping_add(k * PANEL)),
+                };
+                kernel::panel(rows.len(), Product { k, cols, left, right, out, start }, next);
             }
+        }
+    }
+}
+
+/// What a tile reads after a panel, as cache lines below each other: the next panel, and a share of what the next block
+/// takes of a left matrix whose rows lie side by side. Such places are too far apart for the machine to foresee.
+struct Lines {
+    of: [(*const f32, usize); Self::MOST],
+    count: usize,
+}
+
+impl Lines {
+    const MOST: usize = 16;
+
+    fn after(a: &Mat, b: &Panels, rows: &Range<usize>, panels: &Range<usize>, first: usize, panel: usize) -> Self {
+        let mut lines = Self { of: [(std::ptr::null(), 0); Self::MOST], count: 0 };
+        let Panels::Plain(b) = b else { return lines };
+        let (row, next) = if panel + 1 < panels.end { (first, panel + 1) } else { (first + DEPTH, panels.start) };
+        lines.add(b, row, next * PANEL..((next + 1) * PANEL).min(b.cols));
+        if a.row_stride == 1 {
+            let each = rows.len().div_ceil(panels.len()).next_multiple_of(LINE);
+            let from = rows.start + (panel - panels.start) * each;
+            lines.add(&a.t(), first + DEPTH, from..(from + each).min(rows.end));
+        }
+        lines
+    }
+
+    /// These columns of a matrix with contiguous rows, from a row on, if there is such a row.
+    fn add(&mut self, matrix: &Mat, row: usize, columns: Range<usize>) {
+        if row >= matrix.rows {
+            return;
+        }
+        for column in columns.step_by(LINE).take(Self::MOST - self.count) {
+            self.of[self.count] = (matrix.data[row * matrix.row_stride + column..].as_ptr(), matrix.row_stride);
+            self.count += 1;
         }
     }
 }

@@ -63,10 +63,11 @@ impl Packed {
         Self { values, shape }
     }
 
-    /// One value.
-    pub(crate) fn at(&self, row: usize, col: usize) -> f32 {
-        let (first, from) = (row - row % DEPTH, col - col % PANEL);
-        self.values[self.shape.range(first, from).start + (row - first) * PANEL + col - from]
+    /// The values of a row that are in the panel whose first column is `col`.
+    pub(crate) fn row(&self, row: usize, col: usize) -> &[f32; PANEL] {
+        let first = row - row % DEPTH;
+        let start = self.shape.range(first, col).start + (row - first) * PANEL;
+        self.values[start..].first_chunk().expect("a row of a panel")
     }
 
     /// To be multiplied with.

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::update::{AdamWalk, Descend, Momentum, Nesterov, SecondMoment, Towards};
+use super::update::{AdamWalk, Descend, Momentum, Nesterov, Towards};
 
 impl Towards {
     /// The new m.
@@ -11,18 +11,14 @@ impl Towards {
     }
 }
 
-impl SecondMoment {
-    /// The new v.
-    pub(super) fn composed(&self, v: &Tensor, g: &Tensor) -> Result<Tensor> {
-        (v * f64::from(self.keep))? + (g.sqr()? * f64::from(self.share))?
-    }
-}
-
 impl AdamWalk {
-    /// The new p.
-    pub(super) fn composed(&self, p: &Tensor, m: &Tensor, v: &Tensor) -> Result<Tensor> {
+    /// The new p, m and v.
+    pub(super) fn composed(&self, p: &Tensor, m: &Tensor, v: &Tensor, g: &Tensor) -> Result<[Tensor; 3]> {
+        let m = Towards { share: self.towards }.composed(m, g)?;
+        let v = ((v * f64::from(self.keep))? + (g.sqr()? * f64::from(self.share))?)?;
         let root = v.sqrt()?.affine(1.0 / f64::from(self.root_correction), self.eps.into())?;
-        (p * f64::from(self.shrink))? - ((m * f64::from(self.step))? / root)?
+        let p = ((p * f64::from(self.shrink))? - ((&m * f64::from(self.step))? / root)?)?;
+        Ok([p, m, v])
     }
 }
 

@@ -7,7 +7,7 @@ use hemf_kernels::native;
 
 use super::{
     AdamWConfig, OptimizerConfig,
-    update::{AdamWalk, Descend, Momentum, Nesterov, SecondMoment, Towards},
+    update::{AdamWalk, Descend, Momentum, Nesterov},
 };
 
 pub(super) enum Memory {
@@ -30,6 +30,9 @@ impl Rate {
         let Self { lr, decay } = self;
         let ([beta1, beta2], t) = (config.betas, updates as f64);
         AdamWalk {
+            towards: (1.0 - beta1) as f32,
+            keep: beta2 as f32,
+            share: (1.0 - beta2) as f32,
             shrink: (1.0 - lr * decay) as f32,
             step: (lr / (1.0 - beta1.powf(t))) as f32,
             root_correction: (1.0 - beta2.powf(t)).sqrt() as f32,
@@ -50,19 +53,14 @@ impl Memory {
     pub(super) fn update(&mut self, var: &Var, grad: &Tensor, rate: Rate, config: &OptimizerConfig) -> Result<()> {
         match (self, config) {
             (Self::Adam { first, second, updates }, OptimizerConfig::Adamw(config)) => {
-                let [beta1, beta2] = config.betas;
                 *updates += 1;
-                let towards = Towards { share: (1.0 - beta1) as f32 };
-                let moment = SecondMoment { keep: beta2 as f32, share: (1.0 - beta2) as f32 };
                 let walk = rate.walk(config, *updates);
-                if !native(grad) {
-                    *first = towards.composed(first, grad)?;
-                    *second = moment.composed(second, grad)?;
-                    return var.set(&walk.composed(&var.as_detached_tensor(), first, second)?);
+                if native(grad) {
+                    return walk.apply(var, first, second, grad);
                 }
-                first.inplace_op2(grad, &towards)?;
-                second.inplace_op2(grad, &moment)?;
-                var.inplace_op3(first, second, &walk)
+                let [value, new_first, new_second] = walk.composed(&var.as_detached_tensor(), first, second, grad)?;
+                (*first, *second) = (new_first, new_second);
+                var.set(&value)
             }
             (Self::Sgd { momentum }, OptimizerConfig::Sgd(config)) => {
                 let (keep, lr, decay) = (config.momentum as f32, rate.lr as f32, rate.decay as f32);

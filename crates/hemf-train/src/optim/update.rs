@@ -3,7 +3,9 @@
 //!
 //! Each element is computed alone and sums run over fixed chunks, so the number of threads changes no bit.
 
-use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Storage, Tensor, bail};
+use std::cell::Cell;
+
+use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 /// Elements per piece of parallel work: large enough to pay for the hand-over, small enough to share out.
@@ -14,14 +16,15 @@ pub(crate) struct Towards {
     pub(crate) share: f32,
 }
 
-/// `v <- v * keep + g^2 * share`
-pub(super) struct SecondMoment {
+/// One update of AdamW, in one pass over the parameter, its two moments and its gradient: memory is what it waits for.
+///
+/// - `m <- m + (g - m) * towards`
+/// - `v <- v * keep + g^2 * share`
+/// - `p <- p * shrink - step * m / (sqrt(v) / root_correction + eps)`
+pub(super) struct AdamWalk {
+    pub(super) towards: f32,
     pub(super) keep: f32,
     pub(super) share: f32,
-}
-
-/// `p <- p * shrink - step * m / (sqrt(v) / root_correction + eps)`
-pub(super) struct AdamWalk {
     pub(super) shrink: f32,
     pub(super) step: f32,
     pub(super) root_correction: f32,
@@ -60,37 +63,32 @@ impl InplaceOp2 for Towards {
     }
 }
 
-impl InplaceOp2 for SecondMoment {
-    fn name(&self) -> &'static str {
-        "adamw-second-moment"
+impl AdamWalk {
+    /// Changes `p`, `m` and `v` by the gradient `g`.
+    pub(super) fn apply(&self, p: &Tensor, m: &Tensor, v: &Tensor, g: &Tensor) -> Result<()> {
+        let (g, layout) = g.storage_and_layout();
+        let Storage::Cpu(g) = &*g else { bail!("the optimizer's kernel needs a gradient in main memory") };
+        let g = slice(g, layout)?;
+        in_place(p, |p| in_place(m, |m| in_place(v, |v| self.walk(p, m, v, g))))
     }
 
-    fn cpu_fwd(&self, v: &mut CpuStorage, v_layout: &Layout, g: &CpuStorage, g_layout: &Layout) -> Result<()> {
-        let Self { keep, share } = *self;
-        zip(slice_mut(v, v_layout)?, slice(g, g_layout)?, |v, g| {
-            *v = *v * keep + g * g * share;
-        });
-        Ok(())
-    }
-}
-
-impl InplaceOp3 for AdamWalk {
-    fn name(&self) -> &'static str {
-        "adamw-walk"
-    }
-
-    fn cpu_fwd(
-        &self,
-        p: &mut CpuStorage,
-        p_layout: &Layout,
-        m: &CpuStorage,
-        m_layout: &Layout,
-        v: &CpuStorage,
-        v_layout: &Layout,
-    ) -> Result<()> {
-        zip3(slice_mut(p, p_layout)?, slice(m, m_layout)?, slice(v, v_layout)?, |p, m, v| {
-            let root = v.sqrt() / self.root_correction + self.eps;
-            *p = *p * self.shrink - self.step * m / root;
+    fn walk(&self, p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) -> Result<()> {
+        if [m.len(), v.len(), g.len()] != [p.len(); 3] {
+            bail!(
+                "a parameter of {} values with moments of {} and {}, gradient {}",
+                p.len(),
+                m.len(),
+                v.len(),
+                g.len()
+            );
+        }
+        let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
+        p.par_chunks_mut(CHUNK).zip(moments).zip(g.par_chunks(CHUNK)).for_each(|((p, (m, v)), g)| {
+            for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                *m += (g - *m) * self.towards;
+                *v = *v * self.keep + g * g * self.share;
+                *p = *p * self.shrink - self.step * *m / (v.sqrt() / self.root_correction + self.eps);
+            }
         });
         Ok(())
     }
@@ -157,8 +155,7 @@ pub(crate) fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
         return super::composed::sum_of_squares(tensor)?.to_scalar();
     }
     let of = |values: &[f32]| {
-        let square = |&x: &f32| f64::from(x) * f64::from(x);
-        let partial: Vec<f64> = values.par_chunks(CHUNK).map(|chunk| chunk.iter().map(square).sum()).collect();
+        let partial: Vec<f64> = values.par_chunks(CHUNK).map(squares).collect();
         partial.iter().sum()
     };
     let (storage, layout) = tensor.storage_and_layout();
@@ -169,6 +166,35 @@ pub(crate) fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
             Ok(of(&tensor.flatten_all()?.to_vec1::<f32>()?))
         }
     }
+}
+
+/// The sum of the squares, as many sums side by side as keep the adders busy.
+fn squares(values: &[f32]) -> f64 {
+    const SUMS: usize = 16;
+    let (whole, rest) = values.as_chunks::<SUMS>();
+    let mut sums = [0.0; SUMS];
+    for values in whole {
+        for (sum, &x) in sums.iter_mut().zip(values) {
+            *sum += f64::from(x) * f64::from(x);
+        }
+    }
+    let rest = rest.iter().map(|&x| f64::from(x) * f64::from(x));
+    sums.into_iter().chain(rest).sum()
+}
+
+/// Hands a tensor's values to `change`, to be changed where they lie; nested, those of several at once.
+fn in_place(tensor: &Tensor, change: impl FnOnce(&mut [f32]) -> Result<()>) -> Result<()> {
+    struct InPlace<F>(Cell<Option<F>>);
+    impl<F: FnOnce(&mut [f32]) -> Result<()>> InplaceOp1 for InPlace<F> {
+        fn name(&self) -> &'static str {
+            "in-place"
+        }
+
+        fn cpu_fwd(&self, values: &mut CpuStorage, layout: &Layout) -> Result<()> {
+            self.0.take().map_or(Ok(()), |change| change(slice_mut(values, layout)?))
+        }
+    }
+    tensor.inplace_op1(&InPlace(Cell::new(Some(change))))
 }
 
 fn zip(target: &mut [f32], source: &[f32], change: impl Fn(&mut f32, f32) + Sync) {
