@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Times hemf and a PyTorch script in turn, and prints the ratios.
+"""Times hemf and its network in PyTorch in turn, and prints figures and ratios.
 
     cargo build --release -p hemf-cli
     python3 scripts/bench-vs-pytorch.py [--rounds 3] [--threads 2] [--weights FILE] [--out FILE]
+    python3 scripts/bench-vs-pytorch.py --device cuda:0 --hemf target/cuda/release/hemf
 
-The opponent is torch_hemf.py, run by the Python that runs this script, which needs torch (and safetensors for --weights);
-of its two memory layouts the better one counts. Each figure is the median over the rounds of the medians of one process
-each; in a round hemf comes first, then the opponent. Raw lines go to --out.
+The opponent is torch_hemf.py, run by --python (by default the one that runs this script), which needs torch (and safetensors
+for --weights). On the processor hemf in f32 meets PyTorch's two memory layouts, of which the better one counts. On a GPU hemf in
+f32, tf32 and bf16 meets PyTorch eager in f32 and tf32, under autocast to bf16, and compiled with autocast. Each figure is the
+median over the rounds of the medians of one process each. A process that fails, or takes longer than --limit, is named and
+left out; what was measured is in --out at once, a line of JSON each.
 """
 import argparse
 import json
@@ -17,69 +20,110 @@ import sys
 import time
 
 OPPONENT = pathlib.Path(__file__).with_name("torch_hemf.py")
-LAYOUTS = ("channels_last", "contiguous")
-CASES = [  # name, mode, batch, warm-up, repeats
-    ("inference, batch 1", "infer", 1, 3, 15),
-    ("inference, batch 8", "infer", 8, 2, 7),
-    ("training step, batch 8", "train", 8, 1, 4),
-]
+# Batch, warm-up and repeats of inference and of training steps.
+PROCESSOR = {"infer": [(1, 3, 15), (8, 2, 7)], "train": [(8, 1, 4)]}
+GPU = {"infer": [(1, 20, 50), (32, 10, 30), (256, 5, 10)], "train": [(32, 10, 30), (128, 5, 10)]}
 
 
-def run(command):
-    """The process's last line as JSON, and its wall time."""
-    begun = time.perf_counter()
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(f"failed with code {done.returncode}: {' '.join(map(str, command))}")
-    return json.loads(done.stdout.splitlines()[-1]), time.perf_counter() - begun
+def contenders(gpu):
+    """Names, and what each is told."""
+    if not gpu:
+        return {"hemf f32": [], "PyTorch channels_last": ["--layout", "channels_last"],
+                "PyTorch contiguous": ["--layout", "contiguous"]}
+    return {"hemf f32": [], "hemf tf32": ["--precision", "tf32"], "hemf bf16": ["--precision", "bf16"],
+            "PyTorch eager f32": [], "PyTorch eager tf32": ["--tf32"],
+            "PyTorch autocast bf16": ["--amp", "bf16", "--tf32"],
+            "PyTorch compiled bf16": ["--amp", "bf16", "--tf32", "--compile"]}
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--hemf", default="target/release/hemf")
-    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    p.add_argument("--python", default=sys.executable, help="one that has torch")
+    p.add_argument("--rounds", type=int, help="3 on the processor, 1 on a GPU")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--size", type=int, default=224)
+    p.add_argument("--infer", help="batches of inference, such as 1,32; 0 for none")
+    p.add_argument("--train", help="batches of training steps; 0 for none")
     p.add_argument("--weights", help="a .safetensors file for the start to first prediction; without it that is left out")
     p.add_argument("--classes", type=int, default=7, help="of that file")
     p.add_argument("--only", default="", help="only cases whose name contains this")
+    p.add_argument("--limit", type=int, default=600, help="seconds for one process")
     p.add_argument("--out", type=pathlib.Path, default=pathlib.Path("bench-vs-pytorch.jsonl"))
     a = p.parse_args()
-    lines = []
+    gpu = a.device != "cpu"
+    rounds = a.rounds or (1 if gpu else 3)
+    failed = False
+    a.out.write_text("")
 
-    def take(who, name, command):
-        seen, wall = run(command)
-        lines.append({"who": who, "case": name, "wall_s": round(wall, 4), **seen})
-        return lines[-1]
+    def take(who, case, command):
+        """The process's last line as JSON and its wall time, or nothing; the line is kept."""
+        begun = time.perf_counter()
+        try:
+            done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=a.limit)
+            why = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1] if done.returncode else ""
+        except subprocess.TimeoutExpired:
+            why = f"took longer than {a.limit} s"
+        line = {"who": who, "case": case}
+        if why:
+            line["failed"] = why
+        else:
+            line |= {"wall_s": round(time.perf_counter() - begun, 4), **json.loads(done.stdout.splitlines()[-1])}
+        with a.out.open("a") as out:
+            out.write(json.dumps(line) + "\n")
+        return line
 
-    def race(name, mode, batch, warmup, repeat, key, also=(), weights=()):
-        """Medians of `key` (and other keys) over the rounds: of hemf, and of the opponent in each layout."""
-        seen = {}
+    def race(case, mode, batch, warmup, repeat, key="median_s", weights=()):
+        """Rounds of all contenders, and a row for each."""
+        nonlocal failed
         common = ["--batch", batch, "--size", a.size, "--threads", a.threads, "--warmup", warmup, "--repeat", repeat,
                   *weights]
-        for _ in range(a.rounds):
-            command = [a.hemf, "bench", mode, "--json", "--set", f"model.classes={a.classes}", *common]
-            seen.setdefault("hemf", []).append(take("hemf", name, command))
-            for layout in LAYOUTS:
-                command = [sys.executable, OPPONENT, "--device", "cpu", "--mode", mode, "--classes", a.classes,
-                           "--layout", layout, *common]
-                seen.setdefault(layout, []).append(take(layout, name, command))
+        seen = {}
+        for _ in range(rounds):
+            for who, told in contenders(gpu).items():
+                if who.startswith("hemf"):
+                    command = [a.hemf, "bench", mode, "--json", "--ceilings", "--device", a.device, "--set",
+                               f"model.classes={a.classes}", *common, *told]
+                    if key == "wall_s":
+                        command.remove("--ceilings")
+                else:
+                    command = [a.python, OPPONENT, "--device", a.device.split(":")[0], "--mode", mode, "--classes",
+                               a.classes, *common, *told]
+                seen.setdefault(who, []).append(take(who, case, command))
         middle = lambda who, key: statistics.median(line[key] for line in seen[who])
-        best = min(LAYOUTS, key=lambda layout: middle(layout, key))
-        print(f"{name:32} hemf {middle('hemf', key):8.3f} s   PyTorch {middle(best, key):8.3f} s ({best})   "
-              f"ratio {middle(best, key) / middle('hemf', key):.2f}", flush=True)
-        for other in also:
-            least = min(middle(layout, other) for layout in LAYOUTS)
-            print(f"{'  ' + other:32} hemf {middle('hemf', other) / 1e9:8.3f} GB  PyTorch {least / 1e9:8.3f} GB   "
-                  f"ratio {middle('hemf', other) / least:.2f}", flush=True)
+        ran = {who: middle(who, key) for who in seen if not any("failed" in line for line in seen[who])}
+        best = min((time for who, time in ran.items() if who.startswith("PyTorch")), default=None)
+        for who, lines in seen.items():
+            if who not in ran:
+                failed |= who.startswith("hemf")
+                why = next(line["failed"] for line in lines if "failed" in line)
+                print(f"{case:24} {who:22} did not run: {why[:100]}", flush=True)
+                continue
+            row = f"{case:24} {who:22} {ran[who]:9.4f} s"
+            if key == "median_s":
+                row += f" {batch / ran[who]:9.1f} images/s {middle(who, 'peak_bytes') / 1e9:7.2f} GB"
+            if who.startswith("hemf"):
+                if best:
+                    row += f"   {best / ran[who]:.2f} times the best PyTorch"
+                if "ceilings" in lines[-1]:
+                    share = lines[-1]["gflops"] / lines[-1]["ceilings"]["product_gflops"]
+                    row += f"   {100 * share:.1f} % of the ceiling"
+            print(row, flush=True)
 
-    for name, mode, batch, warmup, repeat in CASES:
-        if a.only in name:
-            race(name, mode, batch, warmup, repeat, "median_s", ["peak_bytes"])
+    for mode, cases in (GPU if gpu else PROCESSOR).items():
+        asked = getattr(a, mode)
+        if asked is not None:
+            given = {case[0]: case for case in cases}
+            cases = [given.get(n, (n, *cases[-1][1:])) for n in map(int, asked.split(",")) if n > 0]
+        for batch, warmup, repeat in cases:
+            case = f"{'inference' if mode == 'infer' else 'training step'}, batch {batch}"
+            if a.only in case:
+                race(case, mode, batch, warmup, repeat)
     if a.weights and a.only in "start to first prediction":
-        race("start to first prediction", "infer", 1, 0, 1, "wall_s", weights=["--weights", a.weights])
-    a.out.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        race("start to first prediction", "infer", 1, 0, 1, key="wall_s", weights=["--weights", a.weights])
     print(f"raw figures: {a.out}", file=sys.stderr)
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

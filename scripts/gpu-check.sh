@@ -1,58 +1,120 @@
 #!/usr/bin/env bash
-# All that is to be seen on a GPU, in one call and one table: doctor, a training run, and speed beside PyTorch.
+# All that is to be seen on a GPU, in one call and one table: doctor, speed beside PyTorch, COVID19-CT by the published recipe.
 #
-#   scripts/gpu-check.sh [PYTORCH_SCRIPT]
+#   scripts/gpu-check.sh [--data DIR] [--parts build,doctor,speed,train] [--out DIR] [--python PYTHON]
 #
-# PYTORCH_SCRIPT is the opponent: a script that takes --device, --mode infer|train, --batch N, --amp none|bf16, --compile and
-# prints a JSON line with "images_per_s"; without one, hemf is timed alone. Without a GPU the GPU's part is left out, which
-# is said, and the processor's part runs (with small batches).
+#   --data DIR        the images of COVID19-CT as they are distributed; without them the quick start is trained, one epoch
+#   --parts A,B       only these, in this order; `build` is needed once
+#   --out DIR         where everything goes (gpu-check): table.txt, table.json, raw figures, logs, runs
+#   --python PYTHON   one that has torch, for the opponent
+#   --seeds 0,1,2     of the training
+#   --epochs N        of the training (100)
+#   LIMIT_build, LIMIT_doctor, LIMIT_speed, LIMIT_train: seconds for each part (900, 300, 1500, 7200)
+#
+# A part that fails or takes too long is named in the table, and the next begins: what was seen stays in --out. Given again,
+# the training goes on where it was. Without a GPU its half is left out, which is said, and the processor's half runs, small.
 # Needs what scripts/cuda-build.sh needs, and on a GPU its libraries (docs/gpu.md, Running).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-opponent=${1:-}
-log=$(mktemp -d)
+data= parts=build,doctor,speed,train out=gpu-check python=python3 seeds=0,1,2 epochs=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --data|--parts|--out|--python|--seeds|--epochs) declare "${1#--}=${2:?$1 needs a value}"; shift 2 ;;
+        *) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    esac
+done
+mkdir -p "$out"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/cuda}
-row() { printf '| %-34s | %-60s |\n' "$1" "$2"; }
+hemf=$CARGO_TARGET_DIR/release/hemf
+rows=$out/rows.tsv
+failed=0
 
-if command -v nvidia-smi >/dev/null && nvidia-smi -L >"$log/cards" 2>/dev/null; then
+if command -v nvidia-smi >/dev/null && nvidia-smi -L >"$out/cards" 2>/dev/null && [ -s "$out/cards" ]; then
     device=cuda:0
-    scripts/cuda-build.sh build --release -p hemf-cli --features cuda
-    infer="1 32 256" train="32 128" repeats=20
+    card=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader | head -1)
 else
     device=cpu
-    echo "gpu-check: no GPU (nvidia-smi lists none): its part is left out, the processor's part runs" >&2
-    cargo build --release -p hemf-cli
-    infer="1" train="2" repeats=2
+    card="processor, $(nproc) cores"
+    echo "gpu-check: no GPU (nvidia-smi lists none): its half is left out, the processor's half runs" >&2
 fi
-hemf=$CARGO_TARGET_DIR/release/hemf
 
-# number KEY: the value of KEY in the JSON line on stdin.
-number() { python3 -c 'import json, sys; print(round(json.loads(sys.stdin.readlines()[-1])[sys.argv[1]], 1))' "$1"; }
-table=$log/table
-row "what" "$(head -1 "$log/cards" 2>/dev/null || echo "processor")" >"$table"
-row "---" "---" >>"$table"
+# row PART WHAT: a line of the table.
+row() { printf '%s\t%s\n' "$1" "$2" >>"$rows"; }
 
-failed=0
-if "$hemf" doctor --device $device >"$log/doctor" 2>&1; then verdict=passed; else verdict=FAILED failed=1; fi
-row "doctor" "$verdict: $(tail -1 "$log/doctor")" >>"$table"
-if "$hemf" train --device $device --epochs 1 --out "$log/runs" >"$log/train" 2>&1; then
-    row "quick start, one epoch" "$(grep -h '^best' "$log/train" | cut -c1-60)" >>"$table"
-else
-    row "quick start, one epoch" "FAILED: $(tail -1 "$log/train")" >>"$table"; failed=1
-fi
-for mode in infer train; do
-    for batch in ${!mode}; do
-        row "$mode, batch $batch, hemf f32" "$("$hemf" bench $mode --batch "$batch" --repeat $repeats --device $device --json | number images_per_s) images/s" >>"$table"
-        [ -n "$opponent" ] || continue
-        for flags in "--amp none" "--amp bf16" "--amp bf16 --compile"; do
-            if said=$(python3 "$opponent" --device "${device%%:*}" --mode $mode --batch "$batch" $flags 2>"$log/opponent"); then
-                row "$mode, batch $batch, PyTorch $flags" "$(number images_per_s <<<"$said") images/s" >>"$table"
-            else
-                row "$mode, batch $batch, PyTorch $flags" "did not run: $(tail -1 "$log/opponent" | cut -c1-40)" >>"$table"
-            fi
-        done
+build() {
+    if [ $device = cpu ]; then cargo build --release -p hemf-cli; else scripts/cuda-build.sh; fi
+}
+
+doctor() { "$hemf" doctor --device $device; }
+
+speed() {
+    local small=()
+    [ $device != cpu ] || small=(--infer 1 --train 2 --rounds 1 --size 64 --limit 300)
+    "$python" scripts/bench-vs-pytorch.py --hemf "$hemf" --python "$python" --device $device --out "$out/speed.jsonl" \
+        ${small[@]+"${small[@]}"} | tee "$out/speed.txt"
+}
+
+train() {
+    local config=() run seed
+    if [ -n "$data" ]; then config=(configs/covid19-ct.yaml --data "$data"); else epochs=${epochs:-1}; fi
+    [ $device != cpu ] || config+=(--set model.preset=hemf-nano --set data.preprocessing.size=64)
+    "$hemf" train "${config[@]}" ${epochs:+--epochs "$epochs"} --device $device --seeds "$seeds" --out "$out/runs" --json \
+        >"$out/train.json"
+    for run in "$out"/runs/*-seed*; do
+        "$hemf" eval "$run" --device $device --json >"$out/eval-$(basename "$run").json"
     done
+}
+
+# part NAME SECONDS: runs it with a limit, keeps what it says, and adds its rows in place of those of an earlier call.
+part() {
+    local name=$1 limit=$2 code=0 begun=$SECONDS
+    [ ! -e "$rows" ] || { grep -v "^$name	" "$rows" >"$rows.new" || true; mv "$rows.new" "$rows"; }
+    echo "gpu-check: $name, at most $limit s" >&2
+    export -f "$name"
+    timeout --kill-after=20 "$limit" bash -c "set -euo pipefail; $name" >"$out/$name.log" 2>&1 || code=$?
+    local last; last=$(tail -1 "$out/$name.log" | cut -c1-140)
+    case $code in
+        0) [ "$name" = speed ] || row "$name" "passed in $((SECONDS - begun)) s: $last" ;;
+        124|137) failed=1; row "$name" "CUT OFF after $limit s: $last" ;;
+        *) failed=1; row "$name" "FAILED with code $code: $last" ;;
+    esac
+    case $name in
+        speed) [ ! -s "$out/speed.txt" ] || while IFS= read -r line; do row speed "$line"; done <"$out/speed.txt" ;;
+        train) "$python" - "$out" "$data" >>"$rows" <<'PYTHON' || true
+import glob, json, statistics, sys
+found = {path: json.load(open(path)) for path in sorted(glob.glob(sys.argv[1] + "/eval-*.json"))}
+accuracy = [report["accuracy"] for report in found.values()]
+for path, value in zip(found, accuracy):
+    print(f"train\t{path.rsplit('eval-', 1)[1][:-5]}: test accuracy {100 * value:.2f} % ({found[path]['split']} images)")
+if len(accuracy) > 1:
+    published = "; published: 82.26 %" if sys.argv[2] else ""
+    print(f"train\tmean {100 * statistics.mean(accuracy):.2f} %, standard deviation {100 * statistics.stdev(accuracy):.2f}"
+          + published)
+PYTHON
+            ;;
+    esac
+}
+
+export device out data python seeds epochs hemf
+for name in ${parts//,/ }; do
+    case $name in
+        build) part build "${LIMIT_build:-900}" ;;
+        doctor) part doctor "${LIMIT_doctor:-300}" ;;
+        speed) part speed "${LIMIT_speed:-1500}" ;;
+        train) part train "${LIMIT_train:-7200}" ;;
+        *) echo "gpu-check: no part is called $name (build, doctor, speed, train)" >&2; exit 2 ;;
+    esac
+    [ "$name" != build ] || [ -x "$hemf" ] || break
 done
-cat "$table"
-echo "gpu-check: details in $log" >&2
+
+{ printf '%s\n' "$card"; while IFS=$'\t' read -r name what; do printf '%-7s %s\n' "$name" "$what"; done <"$rows"; } | tee "$out/table.txt"
+"$python" - "$out" "$card" <<'PYTHON'
+import json, pathlib, sys
+out, card = pathlib.Path(sys.argv[1]), sys.argv[2]
+rows = [line.split("\t", 1) for line in (out / "rows.tsv").read_text().splitlines()]
+speed = out / "speed.jsonl"
+lines = [json.loads(line) for line in speed.read_text().splitlines()] if speed.exists() else []
+(out / "table.json").write_text(json.dumps({"card": card, "rows": rows, "speed": lines}, indent=1) + "\n")
+PYTHON
+echo "gpu-check: everything is in $out" >&2
 exit $failed

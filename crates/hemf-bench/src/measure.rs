@@ -4,10 +4,10 @@ use std::{path::PathBuf, time::Instant};
 
 use candle_core::{Device, DeviceLocation};
 use hemf_model::ModelConfig;
-use hemf_train::{Asked, Error, explain_memory};
+use hemf_train::{Asked, Error, Precision, explain_memory};
 use serde::Serialize;
 
-use crate::{Operations, subject::Subject};
+use crate::{Ceilings, Operations, ceilings, subject::Subject};
 
 /// What is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -38,10 +38,14 @@ pub struct Settings {
     pub repeats: usize,
     /// A file of weights for inference, under the published names; without it they are drawn.
     pub weights: Option<PathBuf>,
+    /// What maps and products are computed in.
+    pub precision: Precision,
     /// Whether training runs blocks again in the backward pass instead of keeping their insides.
     pub recompute: bool,
     /// Whether one more run is taken apart into its operations.
     pub operations: bool,
+    /// Whether it is measured what the device can do.
+    pub ceilings: bool,
 }
 
 impl Settings {
@@ -49,7 +53,8 @@ impl Settings {
     pub fn new(name: impl Into<String>, model: ModelConfig, work: Work) -> Self {
         let (name, weights) = (name.into(), None);
         let (batch, size, warmup, repeats) = (1, 224, 3, 10);
-        Self { name, model, work, batch, size, warmup, repeats, weights, recompute: false, operations: false }
+        let (precision, recompute, operations, ceilings) = (Precision::F32, false, false, false);
+        Self { name, model, work, batch, size, warmup, repeats, weights, precision, recompute, operations, ceilings }
     }
 }
 
@@ -64,6 +69,8 @@ pub struct Measurement {
     pub network: String,
     /// What was repeated.
     pub work: Work,
+    /// What maps and products were computed in.
+    pub precision: Precision,
     /// Images at once.
     pub batch: usize,
     /// Side of the images in pixels.
@@ -80,11 +87,17 @@ pub struct Measurement {
     pub max_s: f64,
     /// Images per second, by the median.
     pub images_per_s: f64,
+    /// Multiplications and additions that the network asks for, per second, in GFLOP/s: of a training step three times
+    /// those of the forward pass.
+    pub gflops: f64,
     /// The largest resident set of this process so far, where the system tells it.
     pub peak_bytes: Option<u64>,
     /// Where the time of one more run went, where that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operations: Option<Operations>,
+    /// What the device can do, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceilings: Option<Ceilings>,
 }
 
 /// Measures. The peak of memory is this process's: measure in a process of its own where it matters.
@@ -92,17 +105,23 @@ pub struct Measurement {
 /// # Errors
 /// An image size, weight file or number that does not go, and a failing tensor operation.
 pub fn measure(settings: &Settings) -> Result<Measurement, Error> {
-    let lower = "Less is asked for by a smaller --batch or --size, and in training by --recompute";
+    let lower = "Less is asked for by a smaller --batch or --size, by --precision bf16, and in training by --recompute";
     let asked = Asked { batch: settings.batch, size: settings.size, expected: None, lower };
     let (mut subject, seconds) = repeat(settings).map_err(|error| explain_memory(error, &asked))?;
     let peak_bytes = hemf_train::peak_memory();
     let operations = settings.operations.then(|| Operations::of(&mut subject)).transpose()?;
+    drop(subject);
+    let ceilings = settings.ceilings.then(|| ceilings(hemf_train::device(), settings.precision)).transpose()?;
     let (min_s, median_s, max_s) = spread(seconds);
+    let passes = if settings.work == Work::Train { 3.0 } else { 1.0 };
+    let multiply_adds = settings.model.size_report(settings.size, settings.size)?.multiply_adds.all;
+    let images_per_s = settings.batch as f64 / median_s;
     Ok(Measurement {
         program: concat!("hemf ", env!("CARGO_PKG_VERSION")),
         device: name(hemf_train::device()),
         network: settings.name.clone(),
         work: settings.work,
+        precision: settings.precision,
         batch: settings.batch,
         size: settings.size,
         threads: rayon::current_num_threads(),
@@ -110,9 +129,11 @@ pub fn measure(settings: &Settings) -> Result<Measurement, Error> {
         median_s,
         min_s,
         max_s,
-        images_per_s: settings.batch as f64 / median_s,
+        images_per_s,
+        gflops: 2.0 * passes * multiply_adds as f64 * images_per_s / 1e9,
         peak_bytes,
         operations,
+        ceilings,
     })
 }
 

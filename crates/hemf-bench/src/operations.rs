@@ -2,8 +2,9 @@
 
 use std::{fmt, time::Instant};
 
+use candle_core::Device;
 use hemf_kernels::{Cost, Pass, profile};
-use hemf_train::Error;
+use hemf_train::{Error, Precision};
 use serde::Serialize;
 
 use crate::{Ceilings, ceilings, subject::Subject};
@@ -61,7 +62,7 @@ impl Operations {
         }
         operations.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         let inside: f64 = operations.iter().map(|operation| operation.seconds).sum();
-        Ok(Self { total_s, between_s: total_s - inside, operations, ceilings: ceilings()? })
+        Ok(Self { total_s, between_s: total_s - inside, operations, ceilings: ceilings(&Device::Cpu, Precision::F32)? })
     }
 }
 

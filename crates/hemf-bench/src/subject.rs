@@ -19,6 +19,8 @@ impl Subject {
         let config = &settings.model;
         config.check_image_size(settings.size, settings.size)?;
         let shape = (settings.batch, config.in_channels(), settings.size, settings.size);
+        let precision = settings.precision;
+        precision.prepare(device()).map_err(|what| candle_core::Error::Msg(what).bt())?;
         let images = Tensor::randn(0f32, 1.0, shape, device())?;
         let store = ParamStore::new(0, device());
         match settings.work {
@@ -30,7 +32,10 @@ impl Subject {
                     }
                     None => config.build(store.builder())?,
                 };
-                model.pack()?;
+                let images = images.to_dtype(precision.dtype())?;
+                if images.dtype() == DType::F32 {
+                    model.pack()?; // packed weights are f32
+                }
                 Ok(Self::Infer { model, images })
             }
             Work::Train => {
@@ -41,6 +46,7 @@ impl Subject {
                 let schedule = Schedule::new(&ScheduleConfig::default(), 100, 100);
                 let mut learner = Learner::new(model, Loss::default(), optimizer, schedule, None);
                 learner.recompute(settings.recompute)?;
+                learner.compute_in(precision);
                 Ok(Self::Train { learner: Box::new(learner), images, labels, steps: 0 })
             }
         }

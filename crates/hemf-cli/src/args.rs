@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hemf_eval::{Averaging, Views};
-use hemf_train::{ConfigError, DeviceChoice, Layer, Split};
+use hemf_train::{ConfigError, DeviceChoice, Layer, Precision, Split};
 
 use crate::commands::{
     audit::Audit, bench::Bench, compare::Compare, config::Config, cv::Cv, diff::Diff, doctor::Doctor, eval::Eval,
@@ -105,6 +105,38 @@ pub(crate) struct Asked {
     /// What is averaged over views and runs
     #[arg(long, value_enum, default_value_t = AverageName::Probability)]
     average: AverageName,
+
+    /// What maps and products are computed in, whatever the training was in
+    #[arg(long, value_enum, default_value_t = PrecisionName::F32)]
+    precision: PrecisionName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrecisionName {
+    /// float32 throughout
+    F32,
+    /// float32, of which products see 10 bits: on NVIDIA's GPUs
+    Tf32,
+    /// bfloat16, with norms and softmaxes in float32
+    Bf16,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::F32 => Self::F32,
+            PrecisionName::Tf32 => Self::Tf32,
+            PrecisionName::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+impl PrecisionName {
+    /// As a setting.
+    pub(crate) fn layer(self) -> Result<Layer, ConfigError> {
+        let name = Precision::from(self).name();
+        Layer::set(&format!("--precision {name}"), "train.precision", name)
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -150,7 +182,12 @@ impl Asked {
         let ensemble = (!self.ensemble.is_empty()).then(|| "ensemble".to_owned());
         let averaged = views.is_some() || ensemble.is_some();
         let logit = (averaged && matches!(self.average, AverageName::Logit)).then(|| "logit".to_owned());
-        views.into_iter().chain(ensemble).chain(logit).collect()
+        let precision = (self.precision != PrecisionName::F32).then(|| self.precision().name().to_owned());
+        views.into_iter().chain(ensemble).chain(logit).chain(precision).collect()
+    }
+
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision.into()
     }
 
     pub(crate) fn averaging(&self) -> Averaging {
@@ -172,6 +209,10 @@ pub(crate) struct Over {
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
 
+    /// What maps and products are computed in [default: train.precision, f32]; with --resume, from here on
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<PrecisionName>,
+
     /// Folder in which the own folder of the run, or series of runs, is made [default: runs]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -189,6 +230,9 @@ impl Over {
         }
         if let Some(epochs) = self.epochs {
             layers.push(Layer::set(&format!("--epochs {epochs}"), "train.epochs", &epochs.to_string())?);
+        }
+        if let Some(precision) = self.precision {
+            layers.push(precision.layer()?);
         }
         if let Some(path) = &self.out {
             layers.push(Layer::path("--out", "output.folder", path));

@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 use hemf_data::{Preprocessing, Raster};
 use hemf_metrics::decision::Temperature;
 use hemf_model::{Classifier, Mode};
-use hemf_train::{Asked, Card, Checkpoint, Error, Model, device, explain_memory};
+use hemf_train::{Asked, Card, Checkpoint, Error, Model, Precision, device, explain_memory};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,7 @@ pub struct Network {
     model: Box<dyn Classifier>,
     /// The same weights packed, for answers.
     packed: Box<dyn Classifier>,
+    precision: Precision,
     temperature: Option<StoredTemperature>,
     inputs: Option<InputStatistics>,
     parameters: usize,
@@ -62,6 +63,7 @@ impl Network {
         Ok(Self {
             model: config.build(weights)?,
             packed,
+            precision: Precision::F32,
             parameters: config.size_report(size, size)?.parameters.used,
             temperature: checkpoint.added(CALIBRATION, &digest)?,
             inputs: checkpoint.added(INPUTS, &digest)?,
@@ -70,6 +72,11 @@ impl Network {
             digest,
             checkpoint,
         })
+    }
+
+    /// What logits are computed in from here on.
+    pub(crate) fn compute_in(&mut self, precision: Precision) {
+        self.precision = precision;
     }
 
     /// Where it came from.
@@ -153,7 +160,10 @@ impl Network {
     /// An operation on tensors that fails, which is a bug.
     pub fn logits(&self, pictures: &[Raster], view: View) -> Result<Vec<Vec<f32>>, Error> {
         let images = self.batch(pictures, view)?;
-        let logits = hemf_train::awake(|| self.packed.forward(&images, Mode::Eval));
+        let dtype = self.precision.dtype();
+        let network = if dtype == DType::F32 { &self.packed } else { &self.model }; // packed weights are f32
+        let forward = || network.forward(&images.to_dtype(dtype)?, Mode::Eval)?.to_dtype(DType::F32);
+        let logits = hemf_train::awake(forward);
         let lower = "--device cpu has room, and takes longer";
         let asked = Asked { batch: pictures.len(), size: self.preprocessing().size, expected: None, lower };
         Ok(logits.map_err(|error| explain_memory(error.into(), &asked))?.to_vec2()?)

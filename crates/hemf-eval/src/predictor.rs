@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hemf_data::Raster;
 use hemf_metrics::{decision::Temperature, softmax};
-use hemf_train::Error;
+use hemf_train::{ConfigError, Error, Precision, device};
 use serde::{Deserialize, Serialize};
 
 use crate::{Network, View, Views};
@@ -52,6 +52,20 @@ impl Predictor {
             }
         }
         Ok(Self { networks, views, averaging })
+    }
+
+    /// Computes probabilities in another precision than f32.
+    ///
+    /// # Errors
+    /// One that the device has not.
+    pub fn compute_in(mut self, precision: Precision) -> Result<Self, Error> {
+        precision.prepare(device()).map_err(|what| ConfigError {
+            source_name: "--precision".to_owned(),
+            key: String::new(),
+            message: what,
+        })?;
+        self.networks.iter_mut().for_each(|network| network.compute_in(precision));
+        Ok(self)
     }
 
     /// The networks, at least one.

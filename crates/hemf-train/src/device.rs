@@ -26,6 +26,9 @@ impl FromStr for DeviceChoice {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda(0)),
+            "metal" | "mps" => Err(format!(
+                "{text} is not offered: networks are computed on the processor, or on NVIDIA's GPUs (cuda, cuda:N)"
+            )),
             _ => text.strip_prefix("cuda:").and_then(|n| n.parse().ok()).map(Self::Cuda).ok_or_else(wrong),
         }
     }
@@ -135,6 +138,8 @@ mod tests {
         for text in ["gpu", "cuda:", "cuda:x", "cuda:-1", ""] {
             assert!(text.parse::<DeviceChoice>().unwrap_err().contains("cuda:N"), "{text}");
         }
+        let metal = "metal".parse::<DeviceChoice>().unwrap_err();
+        assert!(metal.contains("metal is not offered") && metal.contains("cuda:N"), "{metal}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use hemf_kernels::{Part, Sums, as_part, native};
 use hemf_model::{Classifier, Mode};
 
 use crate::{
-    Error, Loss, Optimizer, Schedule, Targets, World,
+    Error, Loss, Optimizer, Precision, Schedule, Targets, World,
     optim::{GradientScale, Gradients, gradient_norm, sums_of_squares},
     predict::{hits, hits_there},
     world::Buckets,
@@ -42,6 +42,8 @@ pub struct Learner {
     world: Rc<World>,
     /// Whether batch norm is over the batches of all ranks.
     synchronised: bool,
+    /// Of the network's maps.
+    dtype: DType,
 }
 
 /// What a step saw before it changed the parameters.
@@ -117,7 +119,16 @@ impl Learner {
         schedule: Schedule,
         clip_norm: Option<f64>,
     ) -> Self {
-        Self { model, loss, optimizer, schedule, clip_norm, world: Rc::default(), synchronised: false }
+        Self {
+            model,
+            loss,
+            optimizer,
+            schedule,
+            clip_norm,
+            world: Rc::default(),
+            synchronised: false,
+            dtype: DType::F32,
+        }
     }
 
     /// Learns together with the other ranks of `world`, each from its share of every batch: losses are those of the whole
@@ -132,6 +143,12 @@ impl Learner {
     /// For a network that cannot.
     pub fn recompute(&mut self, on: bool) -> candle_core::Result<()> {
         self.model.recompute(on)
+    }
+
+    /// What the network's maps are from here on; at first they are f32. (For TF32 the device is prepared elsewhere:
+    /// [`Precision::prepare`].)
+    pub fn compute_in(&mut self, precision: Precision) {
+        self.dtype = precision.dtype();
     }
 
     /// Learns from `images` (B, C, H, W) with `targets`, as optimizer step number `index` (from 0). `seed` decides the
@@ -194,9 +211,9 @@ impl Learner {
     /// Adds a batch to what was gathered. The gradients of the step's last are summed over the ranks while the backward
     /// pass goes on.
     fn add(&self, gathered: &mut Gathered, batch: &StepBatch<'_>, last: bool) -> Result<(), Error> {
-        let images = &batch.images.to_device(self.optimizer.device())?;
+        let images = &batch.images.to_device(self.optimizer.device())?.to_dtype(self.dtype)?;
         let ((logits, loss, weight), tape) = hemf_kernels::record(|| {
-            let logits = self.model.forward(images, Mode::Train { seed: batch.seed })?;
+            let logits = self.model.forward(images, Mode::Train { seed: batch.seed })?.to_dtype(DType::F32)?;
             let (loss, weight) = self.loss.of(&logits, batch.targets)?;
             Ok((logits, loss, weight))
         })?;

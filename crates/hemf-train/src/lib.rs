@@ -61,7 +61,7 @@ pub use checkpoint::{
 };
 pub use config::{
     BatchNormOver, ConfigError, DataConfig, DistributedConfig, EarlyStopping, Every, Freeze, Layer, OutputConfig,
-    Patterns, RunConfig, SaveEvery, TrainConfig, Validate,
+    Patterns, Precision, RunConfig, SaveEvery, TrainConfig, Validate,
 };
 pub use device::{DeviceChoice, Opened, device, use_device};
 pub use error::{Error, ErrorKind};

@@ -1,6 +1,6 @@
 //! A GPU that has no room for what is asked of it.
 
-use crate::{Error, MemoryPlan, RunConfig, device::device, words::in_words};
+use crate::{Error, MemoryPlan, Precision, RunConfig, device::device, words::in_words};
 
 /// What was asked of a GPU.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,9 @@ pub(crate) fn lower(config: &RunConfig) -> String {
     if !train.recompute {
         ways.push("train.recompute=true (fewer maps are kept)".to_owned());
     }
+    if train.precision != Precision::Bf16 {
+        ways.push("--precision bf16 (maps of half the size)".to_owned());
+    }
     ways.push("a smaller data.preprocessing.size".to_owned());
     format!("Less is asked for by {}", ways.join(", "))
 }
@@ -77,6 +80,7 @@ mod tests {
             "maps of a batch",
             "train.batch=16 with train.accumulate=2",
             "train.recompute=true",
+            "--precision bf16",
         ] {
             assert!(said.contains(part), "{part}: {said}");
         }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use hemf_bench::{Measurement, Settings, Work, measure};
+use hemf_bench::{Ceilings, Measurement, Settings, Work, measure};
 use hemf_train::{Layer, configuration, device, in_words};
 
 use super::print;
 use crate::{
-    args::Set,
+    args::{PrecisionName, Set},
     exit::{Exit, Failure},
 };
 
@@ -42,6 +42,10 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "FILE", conflicts_with = "recompute")]
     weights: Option<PathBuf>,
 
+    /// What maps and products are computed in [default: the network's train.precision, f32]
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionName>,
+
     /// Run blocks again in the backward pass instead of keeping their insides, as `train.recompute` does
     #[arg(long)]
     recompute: bool,
@@ -49,6 +53,10 @@ pub(crate) struct Bench {
     /// Take one more run apart, on the processor: time and rate of each operation, beside what the machine can do
     #[arg(long)]
     operations: bool,
+
+    /// Measure also what the device can do: the fastest product of large matrices and the fastest copy
+    #[arg(long)]
+    ceilings: bool,
 
     #[command(flatten)]
     set: Set,
@@ -76,7 +84,11 @@ pub(super) fn run(args: Bench) -> Result<Exit, Failure> {
     if args.recompute {
         layers.push(Layer::set("--recompute", "train.recompute", "true")?);
     }
+    if let Some(precision) = args.precision {
+        layers.push(precision.layer()?);
+    }
     let config = configuration(&args.model, &layers)?;
+    config.train.precision.prepare(device()).map_err(Failure::usage)?;
     let size = args.size.unwrap_or(config.data.preprocessing.size);
     let classes = config.model.classes().unwrap_or(7); // as ISIC2018 has
     let work = match args.work {
@@ -88,8 +100,10 @@ pub(super) fn run(args: Bench) -> Result<Exit, Failure> {
         warmup: args.warmup,
         repeats: args.repeat.into(),
         weights: args.weights,
+        precision: config.train.precision,
         recompute: config.train.recompute,
         operations: args.operations,
+        ceilings: args.ceilings,
         ..Settings::new(args.model.display().to_string(), config.model.with_classes(classes), work)
     };
     for batch in args.batch {
@@ -105,11 +119,19 @@ pub(super) fn run(args: Bench) -> Result<Exit, Failure> {
 
 fn text(seen: &Measurement) -> String {
     let Measurement { device, batch, median_s, min_s, max_s, images_per_s, threads, size, .. } = seen;
+    let precision = seen.precision.name();
     let peak = seen.peak_bytes.map_or_else(|| "unknown".to_owned(), in_words);
-    let line = format!(
-        "batch {batch} of {size}x{size} on {device}, {threads} threads: {median_s:.4} s (from {min_s:.4} to {max_s:.4}), \
+    let mut line = format!(
+        "batch {batch} of {size}x{size} in {precision} on {device}, {threads} threads: {median_s:.4} s (from {min_s:.4} to {max_s:.4}), \
          {images_per_s:.2} images/s, at most {peak} of memory\n"
     );
+    if let Some(Ceilings { product_gflops, copy_gb_s }) = seen.ceilings {
+        let share = 100.0 * seen.gflops / product_gflops;
+        line += &format!(
+            "{:.0} GFLOP/s, {share:.1} % of the {product_gflops:.0} of a product; {copy_gb_s:.0} GB/s of a copy\n",
+            seen.gflops
+        );
+    }
     match &seen.operations {
         Some(operations) => format!("{line}\n{operations}\n"),
         None => line,

@@ -78,7 +78,11 @@ fn train(args: Train, program: &str, world: &Rc<World>) -> Result<Exit, Failure>
     let mut trainer = match &args.resume {
         Some(run) => {
             let data = args.over.data.as_deref();
-            Trainer::resume_among(RunFolder::open(run)?, data, Rc::clone(world), progress)?
+            let mut trainer = Trainer::resume_among(RunFolder::open(run)?, data, Rc::clone(world), progress)?;
+            if let Some(precision) = args.over.precision {
+                trainer.go_on_in(precision.into(), progress)?;
+            }
+            trainer
         }
         None => {
             let config = match &args.config {

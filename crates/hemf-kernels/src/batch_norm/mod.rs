@@ -18,6 +18,7 @@ mod cuda;
 mod tests;
 
 use crate::host::{self, host, native, tensor};
+use crate::mixed::{in_f32, is_half, wide};
 use crate::part;
 use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
@@ -54,13 +55,18 @@ impl ChannelStats {
 /// Normalises `x` (..., C) by the statistics of the batch. These are returned for the running averages, with the number
 /// of pixels that they are of.
 pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<(Tensor, ChannelStats, usize)> {
+    let by_kernel = part::sums().is_none() && crate::cuda::suits(&[x, weight, bias]);
+    if is_half(x) && !by_kernel {
+        let (y, stats, pixels) = batch_norm_train(&wide(x)?, &wide(weight)?, &wide(bias)?, eps)?;
+        return Ok((y.to_dtype(x.dtype())?, stats, pixels));
+    }
     let sums = part::sums();
     if let (Some(sums), false) = (&sums, native(x)) {
         return composed::batch_norm_of_part(x, weight, bias, eps, sums);
     }
     let stats = ChannelStats::of(x)?;
     let (pixels, _) = host::rows_of(x.shape());
-    if crate::cuda::suits(&[x, weight, bias]) {
+    if by_kernel {
         return Ok((cuda::apply(x, weight, bias, &stats, eps, Some(pixels))?, stats, pixels));
     }
     match sums {
@@ -95,6 +101,11 @@ pub fn batch_norm_eval(x: &Tensor, weight: &Tensor, bias: &Tensor, stats: &Chann
     match x {
         _ if native(x) => apply(x, weight, bias, stats, eps, Statistics::Given),
         _ if crate::cuda::suits(&[x, weight, bias]) => cuda::apply(x, weight, bias, stats, eps, None),
+        _ if is_half(x) => {
+            let stats = ChannelStats { mean: wide(&stats.mean)?, variance: wide(&stats.variance)? };
+            let (weight, bias) = (wide(weight)?, wide(bias)?);
+            in_f32(x, |x| batch_norm_eval(x, &weight, &bias, &stats, eps))
+        }
         _ => composed::normalise(x, weight, bias, stats, eps),
     }
 }

@@ -1,5 +1,6 @@
 //! The convolution from candle's own operations: any device, any float type.
 
+use crate::mixed::sum_type;
 use candle_core::{Result, Tensor};
 
 pub(super) fn conv2d(
@@ -10,6 +11,8 @@ pub(super) fn conv2d(
     padding: usize,
 ) -> Result<Tensor> {
     let k = weight.dim(2)?;
+    let (dtype, sums) = (x.dtype(), sum_type(x));
+    let weight = weight.to_dtype(dtype)?;
     // The sum over the taps, each a strided view of the padded map times a matrix.
     let x = x.pad_with_zeros(1, padding, padding)?.pad_with_zeros(2, padding, padding)?;
     let (_, height, width, _) = x.dims4()?;
@@ -24,7 +27,8 @@ pub(super) fn conv2d(
             let patch = x.index_select(&index(ky, rows)?, 1)?.index_select(&index(kx, cols)?, 2)?;
             let tap = weight.narrow(2, ky, 1)?.narrow(3, kx, 1)?.squeeze(3)?.squeeze(2)?;
             let (b, h, w, c) = patch.dims4()?;
-            let y = patch.reshape((b * h * w, c))?.matmul(&tap.t()?)?.reshape((b, h, w, tap.dim(0)?))?;
+            let y =
+                patch.reshape((b * h * w, c))?.matmul(&tap.t()?)?.reshape((b, h, w, tap.dim(0)?))?.to_dtype(sums)?;
             sum = Some(match sum {
                 Some(sum) => (sum + y)?,
                 None => y,
@@ -33,7 +37,7 @@ pub(super) fn conv2d(
     }
     let y = sum.expect("k is positive");
     match bias {
-        Some(bias) => y.broadcast_add(bias),
-        None => Ok(y),
+        Some(bias) => y.broadcast_add(&bias.to_dtype(sums)?)?.to_dtype(dtype),
+        None => y.to_dtype(dtype),
     }
 }

@@ -7,9 +7,9 @@ pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Resu
     let rows = x.elem_count() / inputs;
     let mut shape = x.dims().to_vec();
     *shape.last_mut().expect("at least one dimension") = outputs;
-    let y = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
+    let y = x.reshape((rows, inputs))?.matmul(&weight.to_dtype(x.dtype())?.t()?)?;
     let y = match bias {
-        Some(bias) => y.broadcast_add(bias)?,
+        Some(bias) => y.broadcast_add(&bias.to_dtype(x.dtype())?)?,
         None => y,
     };
     y.reshape(shape)

@@ -2,9 +2,13 @@
 //! equal values.)
 
 use super::Pool;
+use crate::mixed::{in_f32, is_half};
 use candle_core::{D, Result, Tensor};
 
 pub(super) fn apply(x: &Tensor, pool: Pool) -> Result<Tensor> {
+    if is_half(x) {
+        return in_f32(x, |x| super::apply(x, pool));
+    }
     let (b, h, w, c) = x.dims4()?;
     match pool {
         Pool::Cells => {

@@ -1,6 +1,7 @@
 //! The attention from candle's own operations: any device, any float type.
 
 use super::{Geometry, Windows};
+use crate::mixed::sum_type;
 use candle_core::{D, Result, Tensor};
 
 pub(super) fn window_attention(qkv: &Tensor, table: &Tensor, geometry: &Geometry) -> Result<Tensor> {
@@ -14,11 +15,13 @@ pub(super) fn window_attention(qkv: &Tensor, table: &Tensor, geometry: &Geometry
         .contiguous()?
         .reshape(vec![3, images * count, heads, n, d])?;
     let part = |i: usize| parts.get(i)?.contiguous();
+    let table = &table.to_dtype(sum_type(qkv))?;
     let scores = (part(0)? * geometry.scale())?.matmul(&part(1)?.transpose(2, 3)?.contiguous()?)?;
+    let scores = scores.to_dtype(sum_type(qkv))?;
     let scores = scores.broadcast_add(&bias(table, geometry)?)?.reshape(vec![images, count, heads, n, n])?;
     let scores = scores.broadcast_add(&mask(table, geometry)?)?.reshape((images * count, heads, n, n))?;
     let powers = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
-    let weights = powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)?;
+    let weights = powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)?.to_dtype(qkv.dtype())?;
     weights
         .matmul(&part(2)?)?
         .reshape(vec![images, down, across, heads, size, size, d])?

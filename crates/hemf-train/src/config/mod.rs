@@ -17,7 +17,8 @@ mod typed;
 
 pub use layers::Layer;
 pub use recipe::{
-    BatchNormOver, DistributedConfig, EarlyStopping, Every, Freeze, Patterns, SaveEvery, TrainConfig, Validate,
+    BatchNormOver, DistributedConfig, EarlyStopping, Every, Freeze, Patterns, Precision, SaveEvery, TrainConfig,
+    Validate,
 };
 
 /// A configuration that cannot be used: `FILE: KEY: what is wrong and what is allowed`.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use candle_core::{DType, Device};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,11 +51,58 @@ pub struct TrainConfig {
     pub early_stopping: Option<EarlyStopping>,
     /// When the state is saved besides at the end of each epoch.
     pub checkpoint: SaveEvery,
+    /// What maps and products are computed in. Weights, their gradients, norms, softmaxes, statistics and the loss are f32
+    /// in any case.
+    pub precision: Precision,
     /// Steps between two readings of loss, accuracy and gradient norm from a GPU, which waits for nothing in between. On the
     /// processor each step is read.
     pub read_every: usize,
     /// How several processes train together.
     pub distributed: DistributedConfig,
+}
+
+/// What maps and products are computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// float32 throughout.
+    #[default]
+    F32,
+    /// float32, of which products see 10 bits: on NVIDIA's GPUs from generation 8.0 on.
+    Tf32,
+    /// bfloat16. On the processor that is slow, and there to be tried.
+    Bf16,
+}
+
+impl Precision {
+    /// As configurations and flags name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// The type of a network's maps.
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::F32 | Self::Tf32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+
+    /// Makes products on `device` what this asks for.
+    ///
+    /// # Errors
+    /// What to do instead, where the device cannot.
+    pub fn prepare(self, device: &Device) -> Result<(), String> {
+        if self == Self::Tf32 && !device.is_cuda() {
+            return Err("tf32 is for NVIDIA's GPUs; on the processor take f32 (or bf16, to try it)".to_owned());
+        }
+        hemf_kernels::tf32(self == Self::Tf32);
+        Ok(())
+    }
 }
 
 /// How several processes train together, each on its share of every batch.
@@ -160,6 +208,7 @@ impl Default for TrainConfig {
             keep: 1,
             early_stopping: None,
             checkpoint: SaveEvery::Minutes(Every { every: 10 }),
+            precision: Precision::F32,
             read_every: 20,
             distributed: DistributedConfig::default(),
         }

@@ -44,6 +44,7 @@ impl Parts {
 
     pub(super) fn build(config: &RunConfig, manifest: &Manifest, world: Rc<World>) -> Result<Self, Error> {
         let train = &config.train;
+        train.precision.prepare(device()).map_err(|what| ConfigError::new("configuration", "train.precision", what))?;
         let cache = picture_cache(config)?;
         let training = training(config, manifest, &world, cache.clone())?;
         let (validation, truth) = validation(config, manifest, &world, cache)?;
@@ -56,6 +57,7 @@ impl Parts {
         let learner = Learner::new(model, loss, optimizer, schedule, train.clip_norm);
         let mut learner = learner.among(Rc::clone(&world), synchronised);
         learner.recompute(train.recompute)?;
+        learner.compute_in(train.precision);
         let frozen = config.model.build(store.frozen_builder())?;
         let mut parts = Self { store, learner, ema: None, frozen, training, validation, truth, world };
         parts.average(config)?;

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{Trainer, memory::no_room, parts::Parts};
 use crate::{
-    Error, Every, Observer, OptimizerConfig, RunConfig, StepBatch, Targets, Validate, dataset,
+    Error, Every, Observer, OptimizerConfig, Precision, RunConfig, StepBatch, Targets, Validate, dataset,
     process::peak_memory,
     words::{duration, in_words},
 };
@@ -84,7 +84,8 @@ impl MemoryPlan {
         };
         let weights = 4 * values * copies;
         let gradients = 4 * values + if train.accumulate > 1 { 4 * trained as u64 } else { 0 };
-        let (moments, maps) = (4 * trained as u64 * moments, part.memory.training * train.batch as u64);
+        let half = if train.precision == Precision::Bf16 { 2 } else { 1 };
+        let (moments, maps) = (4 * trained as u64 * moments, part.memory.training * train.batch as u64 / half);
         Ok(Self { weights, gradients, moments, maps, total: weights + gradients + moments + maps })
     }
 }

@@ -4,9 +4,9 @@ use std::{fs, path::Path, rc::Rc};
 
 use super::{Parts, Trainer, check_same, init};
 use crate::{
-    Card, Checkpoint, Error, Event, Observer, RunConfig, RunFolder, World,
+    Card, Checkpoint, ConfigError, Error, Event, Observer, Precision, RunConfig, RunFolder, World,
     checkpoint::{Model, Progress, State},
-    dataset,
+    dataset, device,
     run::Lock,
 };
 
@@ -67,6 +67,22 @@ impl Trainer {
         let mut trainer = Self::assemble(parts, card, folder, state.progress, lock)?;
         trainer.last_good = Some(checkpoint.path().to_path_buf());
         Ok(trainer)
+    }
+
+    /// Goes on in `precision`. Checkpoints are the same files in any.
+    ///
+    /// # Errors
+    /// A precision that the device has not.
+    pub fn go_on_in(&mut self, precision: Precision, observer: &mut dyn Observer) -> Result<(), Error> {
+        let before = std::mem::replace(&mut self.card.config.train.precision, precision);
+        if before == precision {
+            return Ok(());
+        }
+        precision.prepare(device()).map_err(|what| ConfigError::new("--precision", "train.precision", what))?;
+        self.learner.compute_in(precision);
+        let (before, now, step) = (before.name(), precision.name(), self.progress.step);
+        observer.event(&Event::Note(&format!("trained in {before} up to step {step}; going on in {now}")));
+        Ok(())
     }
 
     /// A run without a checkpoint is its configuration: from the first step it comes to the same end.
