@@ -34,7 +34,9 @@ pub(super) fn per_class(findings: &Findings) -> Section {
     let estimate = |score: &str, class: &str, plain: Score| {
         interval_of(findings, score, Some(class)).map_or_else(|| number(plain), shown)
     };
-    let rows = findings.report.classes.iter().map(|class| {
+    let classes = &findings.report.classes;
+    // Two tables: with the intervals one would be wider than a page.
+    let rows = classes.iter().map(|class| {
         let name = class.class.as_str();
         vec![
             name.to_owned(),
@@ -44,30 +46,26 @@ pub(super) fn per_class(findings: &Findings) -> Section {
             estimate("specificity", name, class.specificity),
             estimate("precision", name, class.precision),
             estimate("npv", name, class.npv),
+        ]
+    });
+    let head = ["Class", "Images", "Predicted", "Sensitivity", "Specificity", "PPV", "NPV"];
+    let mut one_by_one = table("One class against the rest, with intervals", &head, rows.collect());
+    let note = "PPV and NPV follow how frequent the classes are among these images: where they are rarer or more frequent \
+                they are others.";
+    one_by_one.notes.push(note.to_owned());
+    section.tables.push(one_by_one);
+    let rows = classes.iter().map(|class| {
+        let name = class.class.as_str();
+        vec![
+            name.to_owned(),
             estimate("f1", name, class.f1),
             estimate("jaccard", name, class.jaccard),
             estimate("auc", name, class.auc),
             estimate("average_precision", name, class.average_precision),
         ]
     });
-    let head = [
-        "Class",
-        "Images",
-        "Predicted",
-        "Sensitivity",
-        "Specificity",
-        "PPV",
-        "NPV",
-        "F1",
-        "Jaccard",
-        "AUC",
-        "Average precision",
-    ];
-    let mut one_by_one = table("One class against the rest, with intervals", &head, rows.collect());
-    let note = "PPV and NPV follow how frequent the classes are among these images: where they are rarer or more frequent \
-                they are others.";
-    one_by_one.notes.push(note.to_owned());
-    section.tables.push(one_by_one);
+    let head = ["Class", "F1", "Jaccard", "AUC", "Average precision"];
+    section.tables.push(table("Both kinds of error in one number, and all thresholds", &head, rows.collect()));
     let means = [
         ("macro", "each class alike", &findings.report.macro_average),
         ("weighted", "by number of images", &findings.report.weighted),
@@ -157,7 +155,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let findings = crate::write_report(folder.path(), &evaluation()).unwrap();
         let section = per_class(&findings);
-        let [_, means, whole] = &section.tables[..] else { panic!("{} tables", section.tables.len()) };
+        let [first, second, means, whole] = &section.tables[..] else { panic!("{} tables", section.tables.len()) };
+        // At 1280 pixels a page holds seven columns of which four have intervals.
+        assert!([first, second].iter().all(|table| table.head.len() <= 7));
         for row in means.rows.iter().map(|row| &row[2..]).chain(whole.rows.iter().map(|row| &row[1..])) {
             assert!(row.iter().all(|cell| cell.contains("\u{a0}to\u{a0}")), "{row:?}");
         }
