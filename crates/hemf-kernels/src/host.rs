@@ -24,7 +24,7 @@ pub fn composed<T>(task: impl FnOnce() -> T) -> T {
 }
 
 /// Whether the CPU kernels can run on `t`: f32 in main memory, and not [`composed`]. Everything else takes the kernels of a
-/// GPU ([`crate::cuda`]) or an operation's composed form.
+/// GPU (`cuda.rs`) or an operation's composed form.
 pub fn native(t: &Tensor) -> bool {
     #[cfg(test)]
     if crate::cuda::emulator::is_on() {
