@@ -56,6 +56,7 @@ mod rotary;
 mod scale;
 pub mod simd;
 mod softmax;
+mod squares;
 mod tape;
 #[cfg(test)]
 mod testing;
@@ -85,6 +86,7 @@ pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max};
 pub use profile::{Cost, Pass, profile};
 pub use rotary::{RotaryTable, rotary};
 pub use scale::scale;
+pub use squares::{squares_suits, sums_of_squares};
 pub use tape::{Tape, recompute, record};
 pub use threads::{awake, leave_threads_to_rayon, threads};
 pub use window_attention::{Windows, window_attention};

@@ -60,9 +60,7 @@ impl Noted {
     }
 
     fn shape(tensor: &Tensor) -> Result<Self> {
-        let nan = Tensor::full(f32::NAN, (), tensor.device())?.to_dtype(tensor.dtype())?;
-        let nan = if tensor.track_op() { Var::from_tensor(&nan)?.into_inner() } else { nan };
-        Ok(Self { id: tensor.id(), tensor: nan.broadcast_as(tensor.shape())? })
+        Ok(Self { id: tensor.id(), tensor: nan(tensor)?.broadcast_as(tensor.shape())? })
     }
 
     /// Adds a gradient of it, if there is one and it is wanted.
@@ -72,6 +70,28 @@ impl Noted {
             _ => Ok(()),
         }
     }
+}
+
+thread_local! {
+    /// The numbers that shapes are noted with: on a GPU each is made by several launches, and there are as many shapes as
+    /// operations.
+    static NANS: RefCell<Vec<Tensor>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A NaN of a tensor's type on its device, a variable where the tensor is tracked.
+fn nan(like: &Tensor) -> Result<Tensor> {
+    let fits = |nan: &&Tensor| {
+        nan.dtype() == like.dtype() && nan.track_op() == like.track_op() && nan.device().same_device(like.device())
+    };
+    NANS.with_borrow_mut(|nans| {
+        if let Some(nan) = nans.iter().find(fits) {
+            return Ok(nan.clone());
+        }
+        let nan = Tensor::full(f32::NAN, (), like.device())?.to_dtype(like.dtype())?;
+        let nan = if like.track_op() { Var::from_tensor(&nan)?.into_inner() } else { nan };
+        nans.push(nan.clone());
+        Ok(nan)
+    })
 }
 
 /// What is known of gradients so far.

@@ -1,11 +1,8 @@
 //! Launches of `adamw.cu`.
 
 use super::{AdamWParameter, AdamWStep};
-use crate::cuda::{Launch, MOST_NUMBERS, View};
+use crate::cuda::{Launch, MOST_NUMBERS, View, first_blocks};
 use candle_core::{DType, Result};
-
-/// Values of a block, as in `adamw.cu`.
-const PER_BLOCK: usize = 4096;
 
 /// As many parameters at a time as a launch can be told of.
 pub(super) fn run(parameters: &[AdamWParameter], step: &AdamWStep) -> Result<()> {
@@ -30,15 +27,4 @@ pub(super) fn run(parameters: &[AdamWParameter], step: &AdamWStep) -> Result<()>
         let [] = numbers.into_iter().fold(launch, Launch::number).run()?;
     }
     Ok(())
-}
-
-/// The first block of each parameter, and how many there are.
-fn first_blocks(lengths: &[usize]) -> (Vec<usize>, usize) {
-    let mut blocks = 0;
-    let first = |length: &usize| {
-        let first = blocks;
-        blocks += length.div_ceil(PER_BLOCK);
-        first
-    };
-    (lengths.iter().map(first).collect(), blocks)
 }

@@ -20,14 +20,22 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, DeviceRepr}
 use candle_core::cuda_backend::{CudaDType, DeviceId, gemm_reduced_precision_f32};
 use candle_core::{CudaDevice, CudaStorage, DType, Error, Result, Storage, WithDType, bail};
 use half::bf16;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::thread::LocalKey;
 
 thread_local! {
     /// cuDNN's handle of each device: it belongs to a thread.
     static HANDLES: RefCell<HashMap<DeviceId, Arc<Cudnn>>> = RefCell::default();
+    static OF_F32: Known<f32> = RefCell::default();
+    static OF_BF16: Known<bf16> = RefCell::default();
 }
+
+/// Descriptors by device, geometry and whether products are as TF32: to make them and ask for their room takes longer than
+/// many a convolution.
+type Known<T> = RefCell<HashMap<(DeviceId, Geometry, bool), Rc<Descriptors<T>>>>;
 
 fn handle(device: &CudaDevice) -> Result<Arc<Cudnn>> {
     HANDLES.with_borrow_mut(|handles| {
@@ -66,13 +74,13 @@ fn run_as<T: Number>(g: &Geometry, pass: Pass, a: &View, b: &View) -> Result<Opt
     };
     let device = first.device();
     let (a, b) = (first.as_cuda_slice::<T>()?.slice(a.range()), second.as_cuda_slice::<T>()?.slice(b.range()));
-    let descriptors = Descriptors::<T>::new(g, &handle(device)?).map_err(Error::wrap)?;
+    let descriptors = Descriptors::<T>::of(g, device)?;
     let count = match pass {
         Pass::Forward => g.batch * g.out_height * g.out_width * g.outputs,
         Pass::Input => g.batch * g.height * g.width * g.inputs,
         Pass::Weight => g.outputs * g.k * g.k * g.inputs,
     };
-    let Ok(room) = descriptors.room(pass) else { return Ok(None) };
+    let Some(room) = descriptors.room(pass) else { return Ok(None) };
     // SAFETY: cuDNN writes all of the result (beta is 0), and nobody reads the room that it works in.
     let (mut result, mut room) = unsafe { (device.alloc::<T>(count)?, device.alloc::<u8>(room.max(1))?) };
     descriptors.launch(pass, &a, &b, &mut result, &mut room).map_err(Error::wrap)?;
@@ -80,9 +88,21 @@ fn run_as<T: Number>(g: &Geometry, pass: Pass, a: &View, b: &View) -> Result<Opt
 }
 
 /// What a map can be of.
-trait Number: CudnnDataType + CudaDType + DeviceRepr + WithDType {}
-impl Number for f32 {}
-impl Number for bf16 {}
+trait Number: CudnnDataType + CudaDType + DeviceRepr + WithDType {
+    fn known() -> &'static LocalKey<Known<Self>>;
+}
+
+impl Number for f32 {
+    fn known() -> &'static LocalKey<Known<Self>> {
+        &OF_F32
+    }
+}
+
+impl Number for bf16 {
+    fn known() -> &'static LocalKey<Known<Self>> {
+        &OF_BF16
+    }
+}
 
 /// The three tensors of a convolution and its sums, which are of f32.
 struct Descriptors<T> {
@@ -90,9 +110,24 @@ struct Descriptors<T> {
     w: FilterDescriptor<T>,
     y: TensorDescriptor<T>,
     conv: ConvDescriptor<f32>,
+    /// Bytes that each pass works in, once asked for; none where cuDNN has it not.
+    rooms: [OnceCell<Option<usize>>; 3],
 }
 
 impl<T: Number> Descriptors<T> {
+    /// Those of a geometry, made the first time.
+    fn of(g: &Geometry, device: &CudaDevice) -> Result<Rc<Self>> {
+        let key = (device.id(), *g, gemm_reduced_precision_f32());
+        T::known().with_borrow_mut(|known| {
+            if let Some(descriptors) = known.get(&key) {
+                return Ok(descriptors.clone());
+            }
+            let descriptors = Rc::new(Self::new(g, &handle(device)?).map_err(Error::wrap)?);
+            known.insert(key, descriptors.clone());
+            Ok(descriptors)
+        })
+    }
+
     fn new(g: &Geometry, handle: &Arc<Cudnn>) -> std::result::Result<Self, CudnnError> {
         // Sizes in cuDNN's order, whatever the order in memory: images, channels, rows, columns.
         let sizes = |sizes: [usize; 4]| sizes.map(|n| n as i32);
@@ -109,6 +144,7 @@ impl<T: Number> Descriptors<T> {
             w: handle.create_4d_filter(CUDNN_TENSOR_NHWC, sizes([g.outputs, g.inputs, g.k, g.k]))?,
             y: handle.create_4d_tensor(CUDNN_TENSOR_NHWC, sizes(y))?,
             conv,
+            rooms: Default::default(),
         })
     }
 
@@ -124,13 +160,13 @@ impl<T: Number> Descriptors<T> {
         ConvBackwardFilter { conv: &self.conv, x: &self.x, dw: &self.w, dy: &self.y }
     }
 
-    /// Bytes that a pass works in; an error where cuDNN has it not.
-    fn room(&self, pass: Pass) -> std::result::Result<usize, CudnnError> {
-        match pass {
+    fn room(&self, pass: Pass) -> Option<usize> {
+        let ask = || match pass {
             Pass::Forward => self.forward().get_workspace_size(CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM),
             Pass::Input => self.input().get_workspace_size(CUDNN_CONVOLUTION_BWD_DATA_ALGO_1),
             Pass::Weight => self.weight().get_workspace_size(CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1),
-        }
+        };
+        *self.rooms[pass as usize].get_or_init(|| ask().ok())
     }
 
     fn launch(

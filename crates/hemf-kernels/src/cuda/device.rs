@@ -58,9 +58,11 @@ enum Held<'a> {
     ReadF32(CudaView<'a, f32>),
     ReadBf16(CudaView<'a, bf16>),
     ReadU32(CudaView<'a, u32>),
+    ReadF64(CudaView<'a, f64>),
     WriteF32(CudaSlice<f32>),
     WriteBf16(CudaSlice<bf16>),
     WriteU32(CudaSlice<u32>),
+    WriteF64(CudaSlice<f64>),
 }
 
 pub(super) fn execute(launch: &Launch) -> Result<Vec<Output>> {
@@ -84,9 +86,11 @@ pub(super) fn execute(launch: &Launch) -> Result<Vec<Output>> {
             Held::ReadF32(view) => builder.arg(&*view),
             Held::ReadBf16(view) => builder.arg(&*view),
             Held::ReadU32(view) => builder.arg(&*view),
+            Held::ReadF64(view) => builder.arg(&*view),
             Held::WriteF32(slice) => builder.arg(slice),
             Held::WriteBf16(slice) => builder.arg(slice),
             Held::WriteU32(slice) => builder.arg(slice),
+            Held::WriteF64(slice) => builder.arg(slice),
         };
     }
     let config = LaunchConfig {
@@ -102,6 +106,7 @@ pub(super) fn execute(launch: &Launch) -> Result<Vec<Output>> {
         Held::WriteF32(slice) => Some(CudaStorage::wrap_cuda_slice(slice, device.clone())),
         Held::WriteBf16(slice) => Some(CudaStorage::wrap_cuda_slice(slice, device.clone())),
         Held::WriteU32(slice) => Some(CudaStorage::wrap_cuda_slice(slice, device.clone())),
+        Held::WriteF64(slice) => Some(CudaStorage::wrap_cuda_slice(slice, device.clone())),
         _ => None,
     });
     Ok(written.map(|storage| Output(Storage::Cuda(storage))).collect())
@@ -148,6 +153,7 @@ fn hold<'a>(argument: &'a Argument, device: &CudaDevice) -> Result<Held<'a>> {
                 DType::F32 => Held::ReadF32(storage.as_cuda_slice::<f32>()?.slice(range)),
                 DType::BF16 => Held::ReadBf16(storage.as_cuda_slice::<bf16>()?.slice(range)),
                 DType::U32 => Held::ReadU32(storage.as_cuda_slice::<u32>()?.slice(range)),
+                DType::F64 => Held::ReadF64(storage.as_cuda_slice::<f64>()?.slice(range)),
                 other => bail!("no kernel reads {other:?}"),
             }
         }
@@ -158,6 +164,8 @@ fn hold<'a>(argument: &'a Argument, device: &CudaDevice) -> Result<Held<'a>> {
         Argument::Write(DType::BF16, count) => Held::WriteBf16(unsafe { device.alloc::<bf16>(*count) }?),
         // SAFETY: as above.
         Argument::Write(DType::U32, count) => Held::WriteU32(unsafe { device.alloc::<u32>(*count) }?),
+        // SAFETY: as above.
+        Argument::Write(DType::F64, count) => Held::WriteF64(unsafe { device.alloc::<f64>(*count) }?),
         Argument::Write(other, _) => bail!("no kernel writes {other:?}"),
     })
 }

@@ -145,6 +145,7 @@ fn bytes(view: &View) -> Result<Vec<u8>> {
         CpuStorage::F32(values) => values[range].iter().flat_map(|v| v.to_ne_bytes()).collect(),
         CpuStorage::BF16(values) => values[range].iter().flat_map(|v| v.to_ne_bytes()).collect(),
         CpuStorage::U32(values) => values[range].iter().flat_map(|v| v.to_ne_bytes()).collect(),
+        CpuStorage::F64(values) => values[range].iter().flat_map(|v| v.to_ne_bytes()).collect(),
         _ => bail!("no kernel reads {:?}", view.dtype()),
     })
 }
@@ -161,6 +162,7 @@ fn outputs(launch: &Launch, mut bytes: &[u8]) -> Result<Vec<Output>> {
             DType::F32 => CpuStorage::F32(of_it.as_chunks().0.iter().map(|b| f32::from_ne_bytes(*b)).collect()),
             DType::BF16 => CpuStorage::BF16(of_it.as_chunks().0.iter().map(|b| bf16::from_ne_bytes(*b)).collect()),
             DType::U32 => CpuStorage::U32(of_it.as_chunks().0.iter().map(|b| u32::from_ne_bytes(*b)).collect()),
+            DType::F64 => CpuStorage::F64(of_it.as_chunks().0.iter().map(|b| f64::from_ne_bytes(*b)).collect()),
             _ => bail!("no kernel writes {dtype:?}"),
         })
     };

@@ -14,4 +14,5 @@
 #include "../pool/pool.cu"
 #include "../rotary/rotary.cu"
 #include "../scale/scale.cu"
+#include "../squares/squares.cu"
 #include "columns.cu"

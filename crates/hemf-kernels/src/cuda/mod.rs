@@ -13,6 +13,7 @@ mod device;
 #[cfg(test)]
 pub(crate) mod emulator;
 mod launch;
+mod several;
 #[cfg(test)]
 mod tests;
 
@@ -20,10 +21,10 @@ pub(crate) use columns::{Columns, Partial, column_sums};
 #[cfg(all(feature = "cudnn", not(test)))]
 pub(crate) use launch::Where;
 pub use launch::launched;
+pub(crate) use several::first_blocks;
 pub(crate) use launch::{Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View, blocks_for};
 
 use crate::tape::{self, Needs};
-use candle_core::backend::BackendStorage;
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail,
 };
@@ -65,78 +66,71 @@ pub(crate) trait Kernels: Send + Sync + 'static {
 /// Applies an operation to one to three tensors, which kernels suit; its gradient needs what is said.
 pub(crate) fn apply(op: impl Kernels, needs: Needs, inputs: &[&Tensor]) -> Result<Tensor> {
     let inputs: Vec<Tensor> = inputs.iter().map(|t| t.contiguous()).collect::<Result<_>>()?;
+    let alike = |t: &Tensor| (t.dtype() != inputs[0].dtype()).then(|| t.to_dtype(inputs[0].dtype())).transpose();
+    let op = OnGpu { alike: inputs.iter().map(alike).collect::<Result<_>>()?, op };
     match inputs.as_slice() {
-        [x] => tape::apply1(OnGpu(op), needs, x),
-        [x, y] => tape::apply2(OnGpu(op), needs, x, y),
-        [x, y, z] => tape::apply3(OnGpu(op), needs, x, y, z),
+        [x] => tape::apply1(op, needs, x),
+        [x, y] => tape::apply2(op, needs, x, y),
+        [x, y, z] => tape::apply3(op, needs, x, y, z),
         _ => bail!("an operation takes one to three tensors, not {}", inputs.len()),
     }
 }
 
 /// Such an operation as candle knows it.
-struct OnGpu<K>(K);
-
-/// What a custom op is handed, in the type of the first: itself, or a copy.
-enum Alike<'a, S> {
-    Itself(&'a S, &'a Layout),
-    Copy(S, Layout),
-}
-
-impl<'a, S: BackendStorage> Alike<'a, S> {
-    fn all(inputs: &[(&'a S, &'a Layout)]) -> Result<Vec<Self>> {
-        let dtype = inputs[0].0.dtype();
-        let alike = |(s, l): &(&'a S, &'a Layout)| match s.dtype() {
-            same if same == dtype => Ok(Self::Itself(s, l)),
-            _ => Ok(Self::Copy(s.to_dtype(l, dtype)?, Layout::contiguous(l.shape()))),
-        };
-        inputs.iter().map(alike).collect()
-    }
-
-    fn parts(&self) -> (&S, &Layout) {
-        match self {
-            Self::Itself(storage, layout) => (storage, layout),
-            Self::Copy(storage, layout) => (storage, layout),
-        }
-    }
+struct OnGpu<K> {
+    op: K,
+    /// Of inputs that are not of the type of the first (weights, where maps are in bf16) copies that are: made once, for the
+    /// way there and the way back.
+    alike: Vec<Option<Tensor>>,
 }
 
 impl<K: Kernels> OnGpu<K> {
+    /// Each input in the type of the first.
+    fn views<'a, S>(
+        &'a self,
+        inputs: &[(&'a S, &'a Layout)],
+        view: impl Fn((&'a S, &'a Layout)) -> Result<View<'a>>,
+    ) -> Result<Vec<View<'a>>> {
+        let alike = |(copy, input): (&'a Option<Tensor>, &(&'a S, &'a Layout))| match copy {
+            Some(copy) => View::of(copy),
+            None => view(*input),
+        };
+        self.alike.iter().zip(inputs).map(alike).collect()
+    }
+
     fn cuda(&self, inputs: &[(&CudaStorage, &Layout)]) -> Result<(CudaStorage, Shape)> {
-        let alike = Alike::all(inputs)?;
-        let views = alike.iter().map(|a| View::of_cuda(a.parts())).collect::<Result<Vec<_>>>()?;
-        match self.0.forward(&views)? {
+        match self.op.forward(&self.views(inputs, View::of_cuda)?)? {
             (Output(Storage::Cuda(values)), shape) => Ok((values, shape)),
-            _ => bail!("{}: its result is not on a GPU", self.0.operation()),
+            _ => bail!("{}: its result is not on a GPU", self.op.operation()),
         }
     }
 
     /// In tests alone: there the kernels are run on the processor.
     fn cpu(&self, inputs: &[(&CpuStorage, &Layout)]) -> Result<(CpuStorage, Shape)> {
-        let alike = Alike::all(inputs)?;
-        let views = alike.iter().map(|a| View::of_cpu(a.parts())).collect::<Result<Vec<_>>>()?;
-        match self.0.forward(&views)? {
+        match self.op.forward(&self.views(inputs, View::of_cpu)?)? {
             (Output(Storage::Cpu(values)), shape) => Ok((values, shape)),
-            _ => bail!("{}: its result is not in main memory", self.0.operation()),
+            _ => bail!("{}: its result is not in main memory", self.op.operation()),
         }
     }
 
     fn gradients<const N: usize>(&self, inputs: [&Tensor; N], y: &Tensor, g: &Tensor) -> Result<[Option<Tensor>; N]> {
-        let alike = inputs.iter().map(|t| t.to_dtype(g.dtype())).collect::<Result<Vec<_>>>()?;
-        let gradients = self.0.backward(&alike.iter().collect::<Vec<_>>(), y, &g.contiguous()?)?;
+        let alike = |(copy, input): (&Option<Tensor>, &&Tensor)| copy.as_ref().unwrap_or(input).to_dtype(g.dtype());
+        let alike = self.alike.iter().zip(&inputs).map(alike).collect::<Result<Vec<_>>>()?;
+        let gradients = self.op.backward(&alike.iter().collect::<Vec<_>>(), y, &g.contiguous()?)?;
         let of_type = |(gradient, input): (Option<Tensor>, &&Tensor)| match gradient {
             Some(gradient) => gradient.to_dtype(input.dtype()).map(Some),
             None => Ok(None),
         };
         match gradients.into_iter().zip(&inputs).map(of_type).collect::<Result<Vec<_>>>()?.try_into() {
             Ok(gradients) => Ok(gradients),
-            Err(_) => bail!("{}: a gradient for each input", self.0.operation()),
+            Err(_) => bail!("{}: a gradient for each input", self.op.operation()),
         }
     }
 }
 
 impl<K: Kernels> CustomOp1 for OnGpu<K> {
     fn name(&self) -> &'static str {
-        self.0.operation()
+        self.op.operation()
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -155,7 +149,7 @@ impl<K: Kernels> CustomOp1 for OnGpu<K> {
 
 impl<K: Kernels> CustomOp2 for OnGpu<K> {
     fn name(&self) -> &'static str {
-        self.0.operation()
+        self.op.operation()
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, y: &CpuStorage, ly: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -174,7 +168,7 @@ impl<K: Kernels> CustomOp2 for OnGpu<K> {
 
 impl<K: Kernels> CustomOp3 for OnGpu<K> {
     fn name(&self) -> &'static str {
-        self.0.operation()
+        self.op.operation()
     }
 
     fn cpu_fwd(
