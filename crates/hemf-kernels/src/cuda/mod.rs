@@ -21,8 +21,8 @@ pub(crate) use columns::{Columns, Partial, column_sums};
 #[cfg(all(feature = "cudnn", not(test)))]
 pub(crate) use launch::Where;
 pub use launch::launched;
-pub(crate) use several::first_blocks;
 pub(crate) use launch::{Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View, blocks_for};
+pub(crate) use several::first_blocks;
 
 use crate::tape::{self, Needs};
 use candle_core::{
