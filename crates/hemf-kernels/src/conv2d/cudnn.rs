@@ -110,7 +110,7 @@ struct Descriptors<T> {
     w: FilterDescriptor<T>,
     y: TensorDescriptor<T>,
     conv: ConvDescriptor<f32>,
-    /// Bytes that each pass works in, once asked for; none where cuDNN has it not.
+    /// What [`Self::room`] has answered.
     rooms: [OnceCell<Option<usize>>; 3],
 }
 
@@ -160,6 +160,7 @@ impl<T: Number> Descriptors<T> {
         ConvBackwardFilter { conv: &self.conv, x: &self.x, dw: &self.w, dy: &self.y }
     }
 
+    /// Bytes that a pass works in; none where cuDNN has it not.
     fn room(&self, pass: Pass) -> Option<usize> {
         let ask = || match pass {
             Pass::Forward => self.forward().get_workspace_size(CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM),

@@ -212,9 +212,13 @@ impl Parameter {
 
 /// Of each gradient that there is, its place and the sum of its squares: (gradients), f64, on their device.
 pub(crate) fn sums_of_squares(grads: &Gradients) -> Result<(Vec<usize>, Tensor)> {
-    let there = |(place, grad): (usize, &Option<Tensor>)| Some((place, grad.as_ref()?.contiguous()));
-    let (places, all): (Vec<usize>, Vec<Result<Tensor>>) = grads.iter().enumerate().filter_map(there).unzip();
-    let all = all.into_iter().collect::<Result<Vec<_>>>()?;
+    let (mut places, mut all) = (Vec::new(), Vec::new());
+    for (place, grad) in grads.iter().enumerate() {
+        if let Some(grad) = grad {
+            places.push(place);
+            all.push(grad.contiguous()?);
+        }
+    }
     if all.iter().all(hemf_kernels::squares_suits) {
         return Ok((places, hemf_kernels::sums_of_squares(&all.iter().collect::<Vec<_>>())?));
     }
