@@ -1,8 +1,18 @@
 //! Launches of `axis_attention.cu`.
 
 use super::{Axis, AxisAttention};
-use crate::cuda::{Kernels, Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View};
+use crate::cuda::{Kernels, Launch, MOST_NUMBERS, MOST_SHARED, Output, View};
 use candle_core::{Result, Shape, Tensor};
+
+/// Threads of a block.
+const THREADS: usize = 192;
+/// Shared memory that a block keeps to, in bytes, where that is enough for a head: an H100 then runs four blocks at once on a
+/// multiprocessor, of whose 228 KiB each takes 1 KiB more than it asks for.
+const SHARED: usize = 56 << 10;
+/// Pixels of a line, four for each thread of a warp.
+const MOST_PIXELS: usize = 128;
+/// Maps that the backward pass reads: q, k, v, g.
+const BACKWARD_MAPS: usize = 4;
 
 /// How the lines of a map lie in memory.
 struct Lines {
@@ -27,32 +37,56 @@ impl Lines {
         })
     }
 
-    /// Values of shared memory for `maps` maps of a line, `of_pixel` values for each of its pixels and `of_warp` for each
-    /// pixel and warp.
-    fn shared(&self, maps: usize, of_pixel: usize, of_warp: usize) -> usize {
-        self.n * (maps * (self.d | 1) + of_pixel + of_warp * THREADS / 32)
+    /// From a row of a matrix in shared memory to the next.
+    fn row(&self) -> usize {
+        odd_fours(self.n)
     }
 
-    fn forward_shared(&self) -> usize {
-        self.shared(3, 0, 1)
+    /// From a pixel of a map in shared memory to the next, with the channels of so many heads.
+    fn pitch(&self, heads: usize) -> usize {
+        odd_fours(heads * self.d.next_multiple_of(4))
     }
 
-    fn backward_shared(&self) -> usize {
-        self.shared(4, 3, 2)
+    /// Values of shared memory for so many heads: `maps` maps, and a matrix for each head.
+    fn shared(&self, maps: usize, heads: usize) -> usize {
+        let pixels = self.n.next_multiple_of(4);
+        pixels * maps * self.pitch(heads) + heads * (pixels * self.row() + 4)
+    }
+
+    /// The heads that a block takes: so many that blocks are alike, and not too large.
+    fn heads_at_once(&self, maps: usize) -> usize {
+        let suits =
+            |heads: &usize| self.heads.is_multiple_of(*heads) && self.shared(maps, *heads) * size_of::<f32>() <= SHARED;
+        (1..=self.heads).rev().find(suits).unwrap_or(1)
+    }
+
+    /// A launch of a kernel that reads `inputs`, so many `maps` of shared memory, and writes `OUTPUTS` maps like them.
+    fn run<const OUTPUTS: usize>(
+        &self,
+        kernel: &'static str,
+        inputs: &[View],
+        decay: &[f32],
+    ) -> Result<[Output; OUTPUTS]> {
+        let (maps, dtype, values) = (inputs.len(), inputs[0].dtype(), inputs[0].count());
+        let heads = self.heads_at_once(maps);
+        let launch = Launch::new(kernel, dtype, self.count * self.heads / heads).threads(THREADS);
+        let launch = inputs.iter().fold(launch.shared(self.shared(maps, heads)), Launch::read);
+        let launch = (0..OUTPUTS).fold(launch, |launch, _| launch.write(dtype, values));
+        let launch = launch.size(self.n).size(self.inner).size(self.heads).size(self.d);
+        launch.size(heads).size(self.pitch(heads)).size(self.row()).numbers(decay).run()
     }
 }
 
-/// Whether lines of this length fit into a block's memory, and the heads into a launch.
+/// At least so many values, an odd number of fours: rows of that length, read by fours, begin in different banks.
+fn odd_fours(values: usize) -> usize {
+    (values.div_ceil(4) | 1) * 4
+}
+
+/// Whether lines of this length fit into a warp and a block's memory, and the heads into a launch.
 pub(super) fn fits(dims: &[usize], decay: &[f32], axis: Axis) -> Result<bool> {
     let lines = Lines::new(dims, axis, decay.len())?;
-    Ok(lines.backward_shared() * size_of::<f32>() <= MOST_SHARED && lines.heads <= MOST_NUMBERS)
-}
-
-impl AxisAttention {
-    /// With what both passes have in common at the end.
-    fn launch<'a>(&self, launch: Launch<'a>, lines: &Lines) -> Launch<'a> {
-        launch.size(lines.n).size(lines.inner).size(lines.heads).size(lines.d).numbers(&self.decay)
-    }
+    let shared = lines.shared(BACKWARD_MAPS, 1) * size_of::<f32>();
+    Ok(lines.n <= MOST_PIXELS && shared <= MOST_SHARED && lines.heads <= MOST_NUMBERS)
 }
 
 impl Kernels for AxisAttention {
@@ -63,19 +97,52 @@ impl Kernels for AxisAttention {
     fn forward(&self, inputs: &[View]) -> Result<(Output, Shape)> {
         let q = &inputs[0];
         let lines = Lines::new(q.dims(), self.axis, self.decay.len())?;
-        let launch = Launch::new("axis_attention_forward", q.dtype(), lines.count * lines.heads);
-        let launch = inputs.iter().fold(launch.shared(lines.forward_shared()), Launch::read);
-        let [out] = self.launch(launch.write(q.dtype(), q.count()), &lines).run()?;
+        let [out] = lines.run("axis_attention_forward", inputs, &self.decay)?;
         Ok((out, q.shape()))
     }
 
     fn backward(&self, inputs: &[&Tensor], _: &Tensor, g: &Tensor) -> Result<Vec<Option<Tensor>>> {
         let lines = Lines::new(g.dims(), self.axis, self.decay.len())?;
-        let views = [View::of(inputs[0])?, View::of(inputs[1])?, View::of(inputs[2])?, View::of(g)?];
-        let launch = Launch::new("axis_attention_backward", g.dtype(), lines.count * lines.heads);
-        let launch = views.iter().fold(launch.shared(lines.backward_shared()), Launch::read);
-        let launch = (0..3).fold(launch, |launch, _| launch.write(g.dtype(), g.elem_count()));
-        let gradients: [Output; 3] = self.launch(launch, &lines).run()?;
+        let views: [View; BACKWARD_MAPS] =
+            [View::of(inputs[0])?, View::of(inputs[1])?, View::of(inputs[2])?, View::of(g)?];
+        let gradients: [Output; 3] = lines.run("axis_attention_backward", &views, &self.decay)?;
         Ok(gradients.into_iter().map(|gradient| Some(gradient.tensor(g.shape()))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(n: usize, heads: usize, d: usize) -> Lines {
+        Lines::new(&[32, n, n, heads * d], Axis::Columns, heads).unwrap()
+    }
+
+    #[test]
+    fn blocks_take_heads_that_leave_room_for_others() {
+        // The four maps of the network at 224 pixels.
+        let of_block = |n, d| [3, 4].map(|maps| lines(n, 8, d).heads_at_once(maps));
+        assert_eq!(
+            [of_block(56, 12), of_block(28, 24), of_block(14, 48), of_block(7, 96)],
+            [[2, 2], [4, 2], [4, 4], [4, 4]]
+        );
+        // Three heads would fit; five do not come in threes. One head is taken in any case.
+        assert_eq!([lines(28, 5, 24).heads_at_once(4), lines(28, 3, 24).heads_at_once(4)], [1, 3]);
+        assert_eq!(lines(112, 8, 12).heads_at_once(4), 1);
+    }
+
+    #[test]
+    fn rows_of_any_length_begin_in_different_banks() {
+        for values in 1..200 {
+            let banks: std::collections::BTreeSet<_> = (0..8).map(|row| row * odd_fours(values) / 4 % 8).collect();
+            assert!(banks.len() == 8 && (values..values + 8).contains(&odd_fours(values)), "{values}");
+        }
+    }
+
+    #[test]
+    fn lines_fit_up_to_what_is_documented() {
+        let longest =
+            |d: usize| (1..).take_while(|n| fits(&[1, *n, *n, d], &[0.0], Axis::Rows).unwrap()).last().unwrap();
+        assert_eq!([12, 24, 48, 96].map(longest), [128, 108, 84, 52]);
     }
 }

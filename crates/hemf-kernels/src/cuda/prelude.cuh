@@ -44,6 +44,16 @@ __device__ inline float wide(__nv_bfloat16 x) { return __bfloat162float(x); }
 __device__ inline void put(float* at, float x) { *at = x; }
 __device__ inline void put(__nv_bfloat16* at, float x) { *at = __float2bfloat16(x); }
 
+// Four values side by side that are read and written at once; they begin at a multiple of their size.
+template <class V>
+struct alignas(4 * sizeof(V)) Four {
+    V of[4];
+};
+template <class V>
+__device__ inline Four<V> four(const V* at) { return *reinterpret_cast<const Four<V>*>(at); }
+template <class V>
+__device__ inline void put_four(V* at, Four<V> x) { *reinterpret_cast<Four<V>*>(at) = x; }
+
 // The place of this thread among all of the launch.
 __device__ inline size_t place() { return size_t(blockIdx.x) * blockDim.x + threadIdx.x; }
 
