@@ -40,6 +40,8 @@ struct Node {
 pub(crate) enum Needs {
     Inputs,
     Output,
+    /// Inputs and output.
+    All,
     Nothing,
 }
 
@@ -56,7 +58,7 @@ impl Noted {
     }
 
     fn output(tensor: &Tensor, needs: Needs) -> Result<Self> {
-        if needs == Needs::Output { Ok(Self::whole(tensor)) } else { Self::shape(tensor) }
+        if matches!(needs, Needs::Output | Needs::All) { Ok(Self::whole(tensor)) } else { Self::shape(tensor) }
     }
 
     fn shape(tensor: &Tensor) -> Result<Self> {

@@ -18,7 +18,7 @@
 //!
 //! With U_ns = A_ns (dA_ns - sum over s of dA_ns A_ns) = P_ns dP_ns the division cancels:
 //! dL_ns = U_ns - P_ns sum over n of U_ns, where P = r A. The memories are shared: their gradients are sums over images and
-//! heads.
+//! heads. The sum over s of dA_ns A_ns is G_n · out_n.
 //!
 //! A is computed anew in the backward pass rather than kept: it has S / d times the size of t (five times at 12 channels
 //! per head and 64 slots), and is one product of five to make.
@@ -43,7 +43,7 @@ pub fn external_attention(t: &Tensor, mk: &Tensor, mv: &Tensor, heads: usize) ->
         bail!("external_attention: mk {:?} and mv {:?} are not (S, d) and (d, S)", mk.dims(), mv.dims());
     }
     if sizes.fit() && crate::cuda::suits(&[t, mk, mv]) {
-        return crate::cuda::apply(ExternalAttention { heads }, Needs::Inputs, &[t, mk, mv]);
+        return crate::cuda::apply(cuda::OnGpu::new(heads), Needs::All, &[t, mk, mv]);
     }
     if !(native(t) && native(mk) && native(mv)) {
         return composed::external_attention(t, mk, mv, &sizes);

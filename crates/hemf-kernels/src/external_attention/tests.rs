@@ -5,7 +5,8 @@ use candle_core::{DType, Device};
 /// `t`, `mk` and `mv` with scores of several units.
 fn given(shape: &[usize], heads: usize, slots: usize) -> [Tensor; 3] {
     let d = shape.last().unwrap() / heads;
-    [(random(shape, 1) * 2.0).unwrap(), (random(&[slots, d], 2) * 2.0).unwrap(), random(&[d, slots], 3)]
+    let factor = 2.0 * (12.0 / d as f64).sqrt().min(1.0);
+    [(random(shape, 1) * 2.0).unwrap(), (random(&[slots, d], 2) * factor).unwrap(), random(&[d, slots], 3)]
 }
 
 #[test]
@@ -17,6 +18,10 @@ fn matches_the_composed_form() {
         (vec![2, 9, 12, 18], 3, 13),
         (vec![1, 13, 11, 24], 2, 64),
         (vec![3, 7, 16], 1, 8),
+        // Channels and slots that are no multiples of 4, several tiles and blocks; the widest, and the most slots.
+        (vec![1, 301, 14], 2, 7),
+        (vec![1, 49, 192], 2, 64),
+        (vec![1, 37, 33], 1, 125),
     ];
     for (shape, heads, slots) in cases {
         let op = |t: &[Tensor]| external_attention(&t[0], &t[1], &t[2], heads);
@@ -27,6 +32,18 @@ fn matches_the_composed_form() {
         check(&name, &op, &oracle, &given(&shape, heads, slots), 5e-6);
         check_cuda(&name, &op, &oracle, &given(&shape, heads, slots), 5e-6);
     }
+}
+
+#[test]
+fn runs_by_kernels_of_its_own_as_far_as_they_go() {
+    crate::cuda::emulator::emulated(|| {
+        let names = |d, slots| {
+            let [t, mk, mv] = given(&[1, 3, d], 1, slots);
+            crate::cuda::launched(|| external_attention(&t, &mk, &mv, 1).unwrap()).1
+        };
+        assert_eq!(names(96, 64), ["external_attention_forward", "external_attention_statistics"]);
+        assert!(names(12, 129).is_empty());
+    });
 }
 
 #[test]
