@@ -19,15 +19,6 @@ constexpr float LOG2_E = 1.44269504f;
 // Quads of slots that a thread can have in sixteen threads side by side, as in cuda.rs: there are at most 128 slots.
 constexpr u32 MOST_QUADS = 2;
 
-// Four values that are read and written at once.
-template <class V>
-struct alignas(4 * sizeof(V)) Four {
-    V of[4];
-};
-
-__device__ inline Four<float>& four(float* at) { return *reinterpret_cast<Four<float>*>(at); }
-__device__ inline const Four<float>& four(const float* at) { return *reinterpret_cast<const Four<float>*>(at); }
-
 // What a block is for. t (images, tokens, heads, d), Mk (slots, d), Mv (d, slots): the tokens [first, last) of an image and
 // head (`task`), of `blocks` blocks; the memories have rows for 4 `quads` slots, those that are too many of zeros.
 struct Work {
@@ -54,7 +45,7 @@ __device__ inline Four<float> load(const T* token, u32 quad, u32 d) {
     const T* from = token + 4 * quad;
     Four<float> to = {};
     if (d % 4 == 0 && size_t(from) % sizeof(Four<T>) == 0) {
-        Four<T> all = *reinterpret_cast<const Four<T>*>(from);
+        Four<T> all = four(from);
         for (u32 i = 0; i < 4; i++) to.of[i] = wide(all.of[i]);
     } else {
         for (u32 i = 0; i < 4; i++)
@@ -69,7 +60,7 @@ __device__ inline void save(V* token, u32 quad, u32 d, const float (&values)[4],
     Four<V> all;
     for (u32 i = 0; i < 4; i++) put(&all.of[i], values[i] * factor);
     if (d % 4 == 0)
-        *reinterpret_cast<Four<V>*>(token + 4 * quad) = all;
+        put_four(token + 4 * quad, all);
     else
         for (u32 i = 0; i < 4; i++)
             if (4 * quad + i < d) token[4 * quad + i] = all.of[i];
@@ -79,7 +70,7 @@ __device__ inline void save(V* token, u32 quad, u32 d, const float (&values)[4],
 __device__ inline void fetch(float* to, const T* from, size_t apart, u32 count, u32 all, const Work& w) {
     for (u32 row = threadIdx.x / 4; row < all; row += blockDim.x / 4)
         for (u32 quad = threadIdx.x % 4; 4 * quad < w.d; quad += 4)
-            four(to + row * w.pitch + 4 * quad) = row < count ? load(from + row * apart, quad, w.d) : Four<float>{};
+            put_four(to + row * w.pitch + 4 * quad, row < count ? load(from + row * apart, quad, w.d) : Four<float>{});
 }
 
 // Mk to rows of slots.
@@ -129,6 +120,11 @@ __device__ inline void multiply(float (&sums)[4][4], const float* tokens, const 
                 for (u32 k = 0; k < 4; k++) sums[i][j] += token.of[k] * slots[j].of[k];
         }
     }
+}
+
+// A token's weights of a quad of slots to their tile.
+__device__ inline void keep(const float (&of_token)[4], float* weights, u32 row, u32 quad, const Work& w) {
+    put_four(weights + row * w.weights_pitch + 4 * quad, {of_token[0], of_token[1], of_token[2], of_token[3]});
 }
 
 // Hands the rows of weights times a memory, (count, d), to `use(row, quad of channels, sums)`.
@@ -278,7 +274,7 @@ KERNEL(external_attention_forward, const T* __restrict__ t, const T* __restrict_
                 over_tokens(p, logarithms, quad);
                 for (u32 i = 0; i < 4; i++) {
                     for (u32 j = 0; j < 4; j++) r[i] += p[i][j];
-                    four(weights + (row + 2 * i) * w.weights_pitch + 4 * quad) = {p[i][0], p[i][1], p[i][2], p[i][3]};
+                    keep(p[i], weights, row + 2 * i, quad, w);
                 }
             }
             for (u32 i = 0; i < 4; i++) {
@@ -321,7 +317,7 @@ KERNEL(external_attention_backward_values, const T* __restrict__ t, const T* __r
             float sum = 0.0f;
             for (u32 quad = threadIdx.x % 4; row < count && 4 * quad < w.d; quad += 4) {
                 Four<float> of_g = load(g + at, quad, w.d), of_out = load(out + at, quad, w.d);
-                four(gradients + row * w.pitch + 4 * quad) = of_g;
+                put_four(gradients + row * w.pitch + 4 * quad, of_g);
                 for (u32 i = 0; i < 4; i++) sum += of_g.of[i] * of_out.of[i];
             }
             for (u32 apart = 2; apart > 0; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
@@ -342,7 +338,7 @@ KERNEL(external_attention_backward_values, const T* __restrict__ t, const T* __r
                         a[i][j] *= factors[row + 2 * i];
                         common_sums[k][j] += a[i][j] * commons[row + 2 * i];
                     }
-                    four(weights + (row + 2 * i) * w.weights_pitch + 4 * quad) = {a[i][0], a[i][1], a[i][2], a[i][3]};
+                    keep(a[i], weights, row + 2 * i, quad, w);
                 }
             }
         __syncthreads();
@@ -409,14 +405,14 @@ KERNEL(external_attention_backward, const T* __restrict__ t, const T* __restrict
                 multiply(scores, tokens, keys, row, quad, w);
                 multiply(da, gradients, values, row, quad, w);
                 over_tokens(scores, logarithms, quad);
-                Four<float> of_slot = four(change_sums + 4 * quad), dl;
+                Four<float> of_slot = four(change_sums + 4 * quad);
                 for (u32 i = 0; i < 4; i++) {
                     float factor = factors[row + 2 * i], of_token = commons[row + 2 * i];
                     for (u32 j = 0; j < 4; j++) {
                         float change = (da[i][j] - of_token) * factor - of_slot.of[j];
-                        dl.of[j] = factor > 0.0f ? scores[i][j] * change : 0.0f;
+                        scores[i][j] = factor > 0.0f ? scores[i][j] * change : 0.0f;
                     }
-                    four(weights + (row + 2 * i) * w.weights_pitch + 4 * quad) = dl;
+                    keep(scores[i], weights, row + 2 * i, quad, w);
                 }
             }
         __syncthreads();
