@@ -6,6 +6,9 @@
 // then read rows side by side, and these begin in different banks, since `pitch` and `row` are odd numbers of fours.
 #include "../cuda/prelude.cuh"
 
+// Threads of a block, as in cuda.rs, and blocks that a multiprocessor should have registers for.
+constexpr u32 AXIS_THREADS = 224, AXIS_BLOCKS = 4;
+
 struct Heads {
     u32 n, d;
     // Where the line and the first head begin in a map, and from one pixel of the line to the next.
@@ -15,22 +18,25 @@ struct Heads {
     u32 apart;
     // In shared memory: channels of a head, d rounded up to fours; from a pixel to the next; from a matrix's row to the next.
     u32 width, pitch, row;
+    // Of a warp, for a row of tiles: see Pair.
+    u32 lanes;
     // Whether maps can be read and written by fours.
     bool whole;
 
     __device__ u32 pixels() const { return 4 * apart; }
     __device__ u32 fours() const { return count * width / 4; }
-    // From a matrix to the next, an odd number of fours as well.
-    __device__ u32 matrix() const { return pixels() * row + 4; }
+    // Where the row of a pixel is in the matrices: after that of the head before, so that heads begin in different banks too.
+    __device__ u32 at(u32 head, u32 pixel) const { return (pixel * count + head) * row; }
 };
 
 // `inner` lines lie side by side: 1 where lines are rows, W where they are columns.
-__device__ inline Heads heads_of(u32 n, u32 inner, u32 heads, u32 d, u32 count, u32 pitch, u32 row, size_t addresses) {
+__device__ inline Heads heads_of(u32 n, u32 inner, u32 heads, u32 d, u32 count, u32 pitch, u32 row, u32 lanes,
+                                 size_t addresses) {
     u32 line = blockIdx.x / (heads / count), first = blockIdx.x % (heads / count) * count;
     size_t channels = size_t(heads) * d;
     size_t start = (size_t(line / inner) * n * inner + line % inner) * channels + size_t(first) * d;
     bool whole = d % 4 == 0 && addresses % sizeof(Four<T>) == 0;
-    return {n, d, start, inner * channels, first, count, (n + 3) / 4, (d + 3) / 4 * 4, pitch, row, whole};
+    return {n, d, start, inner * channels, first, count, (n + 3) / 4, (d + 3) / 4 * 4, pitch, row, lanes, whole};
 }
 
 // Four channels of a pixel in a map; `channel` counts from the first head's, with each head as wide as in shared memory.
@@ -81,27 +87,13 @@ struct Tile {
     Four<float> of[4];
 };
 
-// tile[i][j] = sum over channels c of x[i][c] y[j][c], x and y from their first pixels on.
-__device__ inline Tile map_by_map(const Heads& heads, const float* x, const float* y) {
-    Tile tile = {};
-    u32 apart = heads.apart * heads.pitch;
-    for (u32 c = 0; c < heads.width; c += 4) {
-        Four<float> of_x[4], of_y[4];
-        for (u32 i = 0; i < 4; i++) of_x[i] = four(x + i * apart + c), of_y[i] = four(y + i * apart + c);
-        for (u32 i = 0; i < 4; i++)
-            for (u32 j = 0; j < 4; j++)
-                for (u32 k = 0; k < 4; k++) tile.of[i].of[j] += of_x[i].of[k] * of_y[j].of[k];
-    }
-    return tile;
-}
-
 // tile[i][c] = sum over pixels j of matrix[i][j] y[j][c], the matrix from its first row on and y from its first channel.
 __device__ inline Tile matrix_by_map(const Heads& heads, const float* matrix, const float* y) {
     Tile tile = {};
     for (u32 at = 0; at < heads.apart; at++) {
         Four<float> weights[4], values[4];
         for (u32 i = 0; i < 4; i++) {
-            weights[i] = four(matrix + i * heads.apart * heads.row + 4 * at);
+            weights[i] = four(matrix + heads.at(0, i * heads.apart) + 4 * at);
             values[i] = four(y + (at + i * heads.apart) * heads.pitch);
         }
         for (u32 i = 0; i < 4; i++)
@@ -115,38 +107,57 @@ __device__ inline Tile matrix_by_map(const Heads& heads, const float* matrix, co
 __device__ inline Tile turned_by_map(const Heads& heads, const float* matrix, const float* y) {
     Tile tile = {};
     for (u32 i = 0; i < heads.n; i++) {
-        Four<float> weights = four(matrix + i * heads.row), values = four(y + i * heads.pitch);
+        Four<float> weights = four(matrix + heads.at(0, i)), values = four(y + i * heads.pitch);
         for (u32 j = 0; j < 4; j++)
             for (u32 c = 0; c < 4; c++) tile.of[j].of[c] += weights.of[j] * values.of[c];
     }
     return tile;
 }
 
-// A tile of a head's matrix, of the scores of pixels i + {0, 1, 2, 3} apart and j + {0, 1, 2, 3} apart. `lanes` threads side by
-// side, a power of two, have the same i and together all of the line as j: sums over j are theirs. Where there are more
-// threads than tiles, `real` is false, and i and j are some other's.
+// Two tiles of a head's matrix, of the scores of pixels i + {0, 1, 2, 3} apart and j + {0, 1, 2, 3} apart, for two j. `lanes`
+// threads side by side, a power of two, have the same i and together all of the line as j: sums over j are theirs. A thread too
+// many is not `real`, and has some other's i and j.
 struct Pair {
-    u32 head, i, j, lanes;
-    bool real;
+    u32 head, i, j[2];
+    bool real[2];
 
-    // Where it is in the matrices: a row holds the four columns of each tile side by side.
-    __device__ float* in(const Heads& heads, float* matrices, u32 of_row) const {
-        return matrices + head * heads.matrix() + (i + of_row * heads.apart) * heads.row + 4 * j;
+    // Where a row of a tile is in the matrices, whose rows hold the four columns of each tile side by side.
+    __device__ float* in(const Heads& heads, float* matrices, u32 tile, u32 of_row) const {
+        return matrices + heads.at(head, i + of_row * heads.apart) + 4 * j[tile];
     }
 };
 
-// Calls run(pair) for each tile of the matrices. All threads of a warp come along.
+// Calls run(pair) for all tiles of the matrices, by two. All threads of a warp come along.
 template <class Run>
 __device__ inline void each_pair(const Heads& heads, Run run) {
-    u32 lanes = 1;
-    while (lanes < heads.apart) lanes *= 2;
-    u32 strips = heads.count * heads.apart, at_once = WARP / lanes, lane = threadIdx.x % WARP;
+    u32 half = (heads.apart + 1) / 2, lanes = heads.lanes, lane = threadIdx.x % WARP, column = lane % lanes;
+    u32 strips = heads.count * heads.apart, at_once = WARP / lanes;
     for (u32 from = threadIdx.x / WARP * at_once; from < strips; from += blockDim.x / WARP * at_once) {
-        u32 strip = min(from + lane / lanes, strips - 1), j = min(lane % lanes, heads.apart - 1);
-        bool real = from + lane / lanes < strips && lane % lanes < heads.apart;
-        run(Pair{strip / heads.apart, strip % heads.apart, j, lanes, real});
+        u32 strip = from + lane / lanes, of = min(strip, strips - 1);
+        Pair pair = {of / heads.apart, of % heads.apart, {}, {}};
+        for (u32 t = 0; t < 2; t++) {
+            u32 j = column + t * half;
+            pair.real[t] = strip < strips && column < half && j < heads.apart;
+            pair.j[t] = min(j, heads.apart - 1);
+        }
+        run(pair);
     }
     __syncthreads();
+}
+
+// Adds to tiles[t][i][j] the sums over the head's channels c of x[i][c] y[j][c].
+__device__ inline void add_map_by_map(const Heads& heads, const Pair& pair, const float* x, const float* y, Tile (&tiles)[2]) {
+    u32 apart = heads.apart * heads.pitch, channel = pair.head * heads.width;
+    for (u32 c = channel; c < channel + heads.width; c += 4) {
+        Four<float> of_x[4];
+        for (u32 m = 0; m < 4; m++) of_x[m] = four(x + pair.i * heads.pitch + m * apart + c);
+        for (u32 t = 0; t < 2; t++)
+            for (u32 l = 0; l < 4; l++) {
+                Four<float> of_y = four(y + pair.j[t] * heads.pitch + l * apart + c);
+                for (u32 m = 0; m < 4; m++)
+                    for (u32 k = 0; k < 4; k++) tiles[t].of[m].of[l] += of_x[m].of[k] * of_y.of[k];
+            }
+    }
 }
 
 // Calls run(map, head, i, channel) for each tile of `maps` results: pixels i + {0, 1, 2, 3} apart of four channels, which
@@ -178,29 +189,40 @@ __device__ inline void max_over(u32 lanes, float (&x)[4]) {
 // Makes A of each head.
 __device__ inline void weigh(const Heads& heads, const float* q, const float* k, float* matrices, const Numbers& decays) {
     each_pair(heads, [&](const Pair& pair) {
-        u32 channel = pair.head * heads.width;
-        Tile tile = map_by_map(heads, q + pair.i * heads.pitch + channel, k + pair.j * heads.pitch + channel);
-        float decay = decays.of[heads.first + pair.head], most[4], sums[4] = {};
-        for (u32 m = 0; m < 4; m++) {
-            most[m] = -INFINITY;
+        // What is no pair of pixels keeps this score.
+        Tile tiles[2];
+        for (u32 t = 0; t < 2; t++)
             for (u32 l = 0; l < 4; l++) {
-                u32 i = pair.i + m * heads.apart, j = pair.j + l * heads.apart;
-                float& score = tile.of[m].of[l];
-                score = pair.real && j < heads.n ? score + decay * (i > j ? i - j : j - i) : -INFINITY;
-                most[m] = fmaxf(most[m], score);
+                bool real = pair.real[t] && pair.j[t] + l * heads.apart < heads.n;
+                for (u32 m = 0; m < 4; m++) tiles[t].of[m].of[l] = real ? 0.0f : -INFINITY;
             }
+        add_map_by_map(heads, pair, q, k, tiles);
+        float decay = decays.of[heads.first + pair.head], apart = heads.apart;
+        float most[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY}, sums[4] = {};
+        for (u32 t = 0; t < 2; t++) {
+            float distance = float(pair.i) - float(pair.j[t]);
+            for (u32 m = 0; m < 4; m++)
+                for (u32 l = 0; l < 4; l++) {
+                    float& score = tiles[t].of[m].of[l];
+                    score += decay * fabsf(distance + (float(m) - float(l)) * apart);
+                    most[m] = fmaxf(most[m], score);
+                }
         }
-        max_over(pair.lanes, most);
+        max_over(heads.lanes, most);
         for (u32 m = 0; m < 4; m++)
-            for (u32 l = 0; l < 4; l++) {
-                tile.of[m].of[l] = expf(tile.of[m].of[l] - most[m]);
-                sums[m] += tile.of[m].of[l];
-            }
-        sum_over(pair.lanes, sums);
+            for (u32 t = 0; t < 2; t++)
+                for (u32 l = 0; l < 4; l++) {
+                    float& weight = tiles[t].of[m].of[l];
+                    weight = exp2f((weight - most[m]) * LOG2_E);
+                    sums[m] += weight;
+                }
+        sum_over(heads.lanes, sums);
         for (u32 m = 0; m < 4; m++) {
-            float inverse = 1.0f / sums[m];
-            for (u32 l = 0; l < 4; l++) tile.of[m].of[l] *= inverse;
-            if (pair.real) put_four(pair.in(heads, matrices, m), tile.of[m]);
+            float inverse = __fdividef(1.0f, sums[m]);
+            for (u32 t = 0; t < 2; t++) {
+                for (u32 l = 0; l < 4; l++) tiles[t].of[m].of[l] *= inverse;
+                if (pair.real[t]) put_four(pair.in(heads, matrices, t, m), tiles[t].of[m]);
+            }
         }
     });
 }
@@ -208,56 +230,62 @@ __device__ inline void weigh(const Heads& heads, const float* q, const float* k,
 // Makes dS of A of each head.
 __device__ inline void change(const Heads& heads, const float* g, const float* v, float* matrices) {
     each_pair(heads, [&](const Pair& pair) {
-        u32 channel = pair.head * heads.width;
-        Tile tile = map_by_map(heads, g + pair.i * heads.pitch + channel, v + pair.j * heads.pitch + channel), weights = {};
+        Tile tiles[2] = {};
+        add_map_by_map(heads, pair, g, v, tiles);
         float sums[4] = {};
-        for (u32 m = 0; m < 4; m++) {
-            if (pair.real) weights.of[m] = four(pair.in(heads, matrices, m));
-            for (u32 l = 0; l < 4; l++) sums[m] += weights.of[m].of[l] * tile.of[m].of[l];
-        }
-        sum_over(pair.lanes, sums);
-        for (u32 m = 0; m < 4; m++) {
-            for (u32 l = 0; l < 4; l++) tile.of[m].of[l] = weights.of[m].of[l] * (tile.of[m].of[l] - sums[m]);
-            if (pair.real) put_four(pair.in(heads, matrices, m), tile.of[m]);
-        }
+        // A is read twice rather than held, for which there are not enough registers.
+        for (u32 m = 0; m < 4; m++)
+            for (u32 t = 0; t < 2; t++) {
+                if (!pair.real[t]) continue;
+                Four<float> weights = four(pair.in(heads, matrices, t, m));
+                for (u32 l = 0; l < 4; l++) sums[m] += weights.of[l] * tiles[t].of[m].of[l];
+            }
+        sum_over(heads.lanes, sums);
+        for (u32 m = 0; m < 4; m++)
+            for (u32 t = 0; t < 2; t++) {
+                if (!pair.real[t]) continue;
+                float* at = pair.in(heads, matrices, t, m);
+                Four<float> weights = four(at);
+                for (u32 l = 0; l < 4; l++) weights.of[l] *= tiles[t].of[m].of[l] - sums[m];
+                put_four(at, weights);
+            }
     });
 }
 
-KERNEL(axis_attention_forward, const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-       T* __restrict__ out, u32 n, u32 inner, u32 all_heads, u32 d, u32 count, u32 pitch, u32 row, Numbers decays) {
+KERNEL_OF(AXIS_THREADS, AXIS_BLOCKS, axis_attention_forward, const T* __restrict__ q, const T* __restrict__ k,
+          const T* __restrict__ v, T* __restrict__ out, u32 n, u32 inner, u32 all_heads, u32 d, u32 count, u32 pitch, u32 row,
+          u32 lanes, Numbers decays) {
     SHARED(float, shared);
-    Heads heads = heads_of(n, inner, all_heads, d, count, pitch, row, size_t(q) | size_t(k) | size_t(v) | size_t(out));
+    size_t addresses = size_t(q) | size_t(k) | size_t(v) | size_t(out);
+    Heads heads = heads_of(n, inner, all_heads, d, count, pitch, row, lanes, addresses);
     u32 map = heads.pixels() * pitch;
     float *qs = shared, *ks = qs + map, *vs = ks + map, *matrices = vs + map;
     fetch(heads, shared, {q, k, v});
     weigh(heads, qs, ks, matrices, decays);
     each_tile(heads, 1, [&](u32, u32 head, u32 i, u32 channel) {
-        const float* rows = matrices + head * heads.matrix() + i * row;
-        put(heads, out, i, channel, matrix_by_map(heads, rows, vs + channel));
+        put(heads, out, i, channel, matrix_by_map(heads, matrices + heads.at(head, i), vs + channel));
     });
 }
 
-KERNEL(axis_attention_backward, const T* __restrict__ q, const T* __restrict__ k, const T* __restrict__ v,
-       const T* __restrict__ g, T* __restrict__ dq, T* __restrict__ dk, T* __restrict__ dv, u32 n, u32 inner,
-       u32 all_heads, u32 d, u32 count, u32 pitch, u32 row, Numbers decays) {
+KERNEL_OF(AXIS_THREADS, AXIS_BLOCKS, axis_attention_backward, const T* __restrict__ q, const T* __restrict__ k,
+          const T* __restrict__ v, const T* __restrict__ g, T* __restrict__ dq, T* __restrict__ dk, T* __restrict__ dv, u32 n,
+          u32 inner, u32 all_heads, u32 d, u32 count, u32 pitch, u32 row, u32 lanes, Numbers decays) {
     SHARED(float, shared);
     size_t addresses = size_t(q) | size_t(k) | size_t(v) | size_t(g) | size_t(dq) | size_t(dk) | size_t(dv);
-    Heads heads = heads_of(n, inner, all_heads, d, count, pitch, row, addresses);
+    Heads heads = heads_of(n, inner, all_heads, d, count, pitch, row, lanes, addresses);
     u32 map = heads.pixels() * pitch;
     float *qs = shared, *ks = qs + map, *vs = ks + map, *gs = vs + map, *matrices = gs + map;
     fetch(heads, shared, {q, k, v, g});
     weigh(heads, qs, ks, matrices, decays);
     each_tile(heads, 1, [&](u32, u32 head, u32 j, u32 channel) {
-        const float* columns = matrices + head * heads.matrix() + 4 * j;
-        put(heads, dv, j, channel, turned_by_map(heads, columns, gs + channel));
+        put(heads, dv, j, channel, turned_by_map(heads, matrices + heads.at(head, 0) + 4 * j, gs + channel));
     });
     __syncthreads();
     change(heads, gs, vs, matrices);
     each_tile(heads, 2, [&](u32 which, u32 head, u32 i, u32 channel) {
-        const float* matrix = matrices + head * heads.matrix();
         if (which == 0)
-            put(heads, dq, i, channel, matrix_by_map(heads, matrix + i * row, ks + channel));
+            put(heads, dq, i, channel, matrix_by_map(heads, matrices + heads.at(head, i), ks + channel));
         else
-            put(heads, dk, i, channel, turned_by_map(heads, matrix + 4 * i, qs + channel));
+            put(heads, dk, i, channel, turned_by_map(heads, matrices + heads.at(head, 0) + 4 * i, qs + channel));
     });
 }

@@ -225,7 +225,8 @@ int main() {
     }
     if (!kernel) fail("there is no kernel of the name ", name.data());
     if (kernel->count != arguments.size()) fail("the kernel has another number of parameters than arguments were given");
-    if (blockDim.x % 32 || blockDim.x > 1024 || !blockDim.x || !gridDim.x) fail("a launch is of whole warps, at most 1024 threads");
+    if (blockDim.x % 32 || !blockDim.x || !gridDim.x) fail("a launch is of whole warps");
+    if (blockDim.x > kernel->threads) fail("a block has more threads than are allowed for ", kernel->name);
     fibers.resize(blockDim.x);
     stacks = static_cast<char*>(std::aligned_alloc(16, blockDim.x * STACK));
 

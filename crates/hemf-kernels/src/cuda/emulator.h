@@ -46,6 +46,8 @@ struct float2 {
 };
 inline float2 make_float2(float x, float y) { return {x, y}; }
 
+inline float __fdividef(float x, float y) { return x / y; }
+
 inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 
 // The block's shared memory.
@@ -75,7 +77,8 @@ struct Arguments {
 // A kernel by its name.
 struct Kernel {
     template <class... P>
-    Kernel(const char* name, void (*run)(P...)) : name(name), run(reinterpret_cast<void (*)()>(run)), before(all) {
+    Kernel(const char* name, unsigned threads, void (*run)(P...))
+        : name(name), threads(threads), run(reinterpret_cast<void (*)()>(run)), before(all) {
         call = [](void (*run)(), Arguments& arguments) {
             // Braces take the arguments in order.
             struct Call {
@@ -88,6 +91,8 @@ struct Kernel {
     }
 
     const char* name;
+    // Of a block at most.
+    unsigned threads;
     void (*run)();
     void (*call)(void (*)(), Arguments&);
     size_t count;
@@ -95,8 +100,9 @@ struct Kernel {
     static Kernel* all;
 };
 
-#define KERNEL(name, ...)                           \
-    static void name(__VA_ARGS__);                  \
-    static Kernel kernel_##name(#name, name);       \
+#define KERNEL(name, ...) KERNEL_OF(1024, 1, name, __VA_ARGS__)
+#define KERNEL_OF(threads, blocks, name, ...)             \
+    static void name(__VA_ARGS__);                        \
+    static Kernel kernel_##name(#name, threads, name);    \
     static void name(__VA_ARGS__)
 #define SHARED(type, name) type* name = static_cast<type*>(shared_memory())

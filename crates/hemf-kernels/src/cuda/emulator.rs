@@ -222,6 +222,7 @@ mod tests {
             refused("fault_no_barrier", 1, "a barrier is missing");
             refused("fault_between_blocks", 2, "depends on the order");
             refused("fault_barrier_for_some", 1, "wait at a barrier that others do not come to");
+            refused("fault_few_threads", 1, "more threads than are allowed for fault_few_threads");
             refused("no_such_kernel", 1, "there is no kernel of the name no_such_kernel");
             refused("relu_forward", 1, "another number of parameters");
             // What was not written is not a number.

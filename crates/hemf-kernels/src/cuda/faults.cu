@@ -30,3 +30,5 @@ KERNEL(fault_none, const float* x, float* y) {
     __syncthreads();
     y[threadIdx.x] = shared[blockDim.x - 1 - threadIdx.x];
 }
+
+KERNEL_OF(32, 1, fault_few_threads, const float* x, float* y) { y[threadIdx.x] = x[threadIdx.x]; }

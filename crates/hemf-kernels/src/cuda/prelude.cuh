@@ -22,6 +22,8 @@ struct Unchanged {
 
 // A kernel by its C name, which is how it is found at run time.
 #define KERNEL(name, ...) extern "C" __global__ void name(__VA_ARGS__)
+// One for blocks of so many threads at most, and with no more registers than let a multiprocessor run so many blocks at once.
+#define KERNEL_OF(threads, blocks, name, ...) extern "C" __global__ void __launch_bounds__(threads, blocks) name(__VA_ARGS__)
 // All of a block's shared memory; its size is told at the launch.
 extern __shared__ float4 shared_memory[];
 #define SHARED(type, name) type* name = reinterpret_cast<type*>(shared_memory)
@@ -38,6 +40,8 @@ typedef float T;
 #endif
 
 constexpr u32 WARP = 32;
+// exp(x) is exp2(x LOG2_E), which has an instruction of its own.
+constexpr float LOG2_E = 1.44269504f;
 
 __device__ inline float wide(float x) { return x; }
 __device__ inline float wide(__nv_bfloat16 x) { return __bfloat162float(x); }

@@ -15,7 +15,6 @@
 
 // The least normal number: what is below has no direction left.
 constexpr float LEAST = 1.17549435e-38f;
-constexpr float LOG2_E = 1.44269504f;
 // Quads of slots that a thread can have in sixteen threads side by side, as in cuda.rs: there are at most 128 slots.
 constexpr u32 MOST_QUADS = 2;
 
