@@ -47,6 +47,7 @@ struct float2 {
 inline float2 make_float2(float x, float y) { return {x, y}; }
 
 inline float __fdividef(float x, float y) { return x / y; }
+inline float power_of_two(float x) { return exp2f(x); }
 
 inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 

@@ -27,6 +27,12 @@ struct Unchanged {
 // All of a block's shared memory; its size is told at the launch.
 extern __shared__ float4 shared_memory[];
 #define SHARED(type, name) type* name = reinterpret_cast<type*>(shared_memory)
+// 2^x, where it is no normal number 0.
+__device__ inline float power_of_two(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
 #else
 #include "emulator.h"
 #endif

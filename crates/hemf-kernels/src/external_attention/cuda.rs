@@ -46,9 +46,9 @@ impl Sizes {
         let tiling = |tile: usize| {
             let wanted = BLOCKS.div_ceil(self.tasks()).clamp(1, self.tokens.div_ceil(TOKENS));
             let per_block = self.tokens.div_ceil(wanted).next_multiple_of(tile);
-            // Rows are an odd number of quads long.
-            let (rows, pitch) = (self.slots.next_multiple_of(8), 4 * (quads(self.d()) | 1));
-            let (memory, tokens, weights) = (rows * pitch, tile * pitch, tile * (rows + 4));
+            // An odd number of rows, as in `external_attention.cu`.
+            let (rows, channels) = (self.slots.next_multiple_of(8), 4 * quads(self.d()));
+            let (memory, tokens, weights) = (channels * (rows + 1), channels * (tile + 1), rows * (tile + 1));
             let blocks = self.tokens.div_ceil(per_block);
             Tiling { sizes: *self, pieces, threads, tile, per_block, blocks, rows, memory, tokens, weights }
         };
@@ -212,7 +212,7 @@ mod tests {
             (t.threads, t.tile, t.blocks, (228 << 10) / (most * 4 + 1024))
         };
         let got = [at(3136, 12), at(784, 24), at(196, 48), at(49, 96)];
-        assert_eq!(got, [(128, 128, 7, 4), (128, 64, 7, 4), (256, 64, 2, 3), (256, 32, 1, 2)]);
+        assert_eq!(got, [(128, 128, 7, 4), (128, 64, 7, 5), (256, 64, 2, 3), (256, 32, 1, 2)]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //
 // A block goes over tokens of an image and head, a tile of them at a time, with what it reads in shared memory as float.
 // Threads make products as pieces of 4 x 4 values in registers, four terms at a time: 64 multiplications for 8 reads of
-// four values. Weights, that is values for each token and slot, take turns in a tile of their own:
+// four values. Weights, that is values for each token and slot, have a tile of their own:
 //
 //     statistics        scores                             -> of each slot the largest, and the sum of exponentials
 //     forward           scores, P; P Mvᵀ / r               -> out, 1 / r
@@ -11,170 +11,195 @@
 //
 // The sum over s of dA_ns A_ns is G_n · out_n, and so the sum over n of U_ns is Mv_s · (Aᵀ G)_s less the sum of
 // A_ns (G_n · out_n): backward_values needs no dA.
+//
+// Shared memory is in fours. Of tokens and memories they are 4 channels of a row, of weights 4 slots of a token; rows are
+// side by side, and from a four of a row to its next it is an odd number: threads side by side over either use different
+// banks. The 4 slots of a thread or of a four are q, q + quads, q + 2 quads and q + 3 quads.
 #include "../cuda/prelude.cuh"
 
 // The least normal number: what is below has no direction left.
 constexpr float LEAST = 1.17549435e-38f;
-// Quads of slots that a thread can have in sixteen threads side by side, as in cuda.rs: there are at most 128 slots.
+// Fours of slots that a thread can have among sixteen side by side, as in cuda.rs: there are at most 128 slots.
 constexpr u32 MOST_QUADS = 2;
 
 // What a block is for. t (images, tokens, heads, d), Mk (slots, d), Mv (d, slots): the tokens [first, last) of an image and
-// head (`task`), of `blocks` blocks; the memories have rows for 4 `quads` slots, those that are too many of zeros.
+// head (`task`), of `blocks` blocks.
 struct Work {
     u32 tokens, heads, d, slots, tile, per_block, blocks;
-    u32 task, first, last, quads, pitch, weights_pitch;
+    // Fours of channels and of slots; from a four to the next of the same token, and of the same slot.
+    u32 task, first, last, fours, quads, reach, span;
 
-    // As cuda.rs tells them. Pitches are odd numbers of quads: threads side by side over rows use different banks.
+    // As cuda.rs tells them.
     __device__ inline Work(const Sizes& given)
         : tokens(given.of[0]), heads(given.of[1]), d(given.of[2]), slots(given.of[3]), tile(given.of[4]),
           per_block(given.of[5]), blocks(given.of[6]) {
         task = blockIdx.x / blocks, first = blockIdx.x % blocks * per_block, last = min(first + per_block, tokens);
-        quads = (slots + 7) / 8 * 2, pitch = ((d + 3) / 4 | 1) * 4, weights_pitch = (quads + 1) * 4;
+        fours = (d + 3) / 4, quads = (slots + 7) / 8 * 2, reach = tile + 1, span = 4 * quads + 1;
     }
 
-    __device__ inline u32 depth() const { return (d + 3) / 4 * 4; }
+    // Slots with those that are too many: their rows of memories are zeros.
     __device__ inline u32 rows() const { return 4 * quads; }
     // Where token n begins, and how far the next is.
     __device__ inline size_t at(u32 n) const { return ((size_t(task / heads) * tokens + n) * heads + task % heads) * d; }
     __device__ inline size_t apart() const { return size_t(heads) * d; }
 };
 
-// Channels [4 quad, 4 quad + 4) of a token, zeros beyond d.
-__device__ inline Four<float> load(const T* token, u32 quad, u32 d) {
-    const T* from = token + 4 * quad;
+// The four `c` of a row of channels, zeros beyond d.
+__device__ inline Four<float> load(const T* row, u32 c, u32 d) {
+    const T* from = row + 4 * c;
     Four<float> to = {};
     if (d % 4 == 0 && size_t(from) % sizeof(Four<T>) == 0) {
-        Four<T> all = four(from);
-        for (u32 i = 0; i < 4; i++) to.of[i] = wide(all.of[i]);
+        Four<T> narrow = four(from);
+        for (u32 i = 0; i < 4; i++) to.of[i] = wide(narrow.of[i]);
     } else {
         for (u32 i = 0; i < 4; i++)
-            if (4 * quad + i < d) to.of[i] = wide(from[i]);
+            if (4 * c + i < d) to.of[i] = wide(from[i]);
     }
     return to;
 }
 
-// The same channels to memory of this launch's own.
+// The same, times a factor, to a buffer of this launch's own.
 template <class V>
-__device__ inline void save(V* token, u32 quad, u32 d, const float (&values)[4], float factor) {
-    Four<V> all;
-    for (u32 i = 0; i < 4; i++) put(&all.of[i], values[i] * factor);
+__device__ inline void save(V* row, u32 c, u32 d, const float (&values)[4], float factor) {
+    Four<V> narrow;
+    for (u32 i = 0; i < 4; i++) put(&narrow.of[i], values[i] * factor);
     if (d % 4 == 0)
-        put_four(token + 4 * quad, all);
+        put_four(row + 4 * c, narrow);
     else
         for (u32 i = 0; i < 4; i++)
-            if (4 * quad + i < d) token[4 * quad + i] = all.of[i];
+            if (4 * c + i < d) row[4 * c + i] = narrow.of[i];
 }
 
-// `count` rows of d channels, `apart` from each other, and zeros up to `all`: four threads for a row.
-__device__ inline void fetch(float* to, const T* from, size_t apart, u32 count, u32 all, const Work& w) {
-    for (u32 row = threadIdx.x / 4; row < all; row += blockDim.x / 4)
-        for (u32 quad = threadIdx.x % 4; 4 * quad < w.d; quad += 4)
-            put_four(to + row * w.pitch + 4 * quad, row < count ? load(from + row * apart, quad, w.d) : Four<float>{});
+// `count` tokens, four threads for each; then the last of them up to the end of the tile.
+__device__ inline void fetch_tokens(Four<float>* to, const T* from, u32 count, const Work& w) {
+    for (u32 n = threadIdx.x / 4; n < w.tile; n += blockDim.x / 4)
+        for (u32 c = threadIdx.x % 4; c < w.fours; c += 4)
+            to[c * w.reach + n] = load(from + min(n, count - 1) * w.apart(), c, w.d);
 }
 
-// Mk to rows of slots.
-__device__ inline void fetch_keys(float* to, const T* mk, const Work& w) { fetch(to, mk, w.d, w.slots, w.rows(), w); }
-
-// Mv to rows of slots as well.
-__device__ inline void fetch_values(float* to, const T* mv, const Work& w) {
-    for (u32 c = threadIdx.x / WARP; c < w.depth(); c += blockDim.x / WARP)
-        for (u32 s = threadIdx.x % WARP; s < w.rows(); s += WARP)
-            to[s * w.pitch + c] = c < w.d && s < w.slots ? wide(mv[size_t(c) * w.slots + s]) : 0.0f;
+__device__ inline void fetch_keys(Four<float>* to, const T* mk, const Work& w) {
+    for (u32 s = threadIdx.x / 4; s < w.rows(); s += blockDim.x / 4)
+        for (u32 c = threadIdx.x % 4; c < w.fours; c += 4)
+            to[c * w.span + s] = s < w.slots ? load(mk + size_t(s) * w.d, c, w.d) : Four<float>{};
 }
 
-// Values of each slot are kept by quads: those of slots q, q + quads, ..., which a thread has at once.
-__device__ inline u32 slot_of(u32 place, const Work& w) { return place % 4 * w.quads + place / 4; }
+__device__ inline void fetch_values(Four<float>* to, const T* mv, const Work& w) {
+    for (u32 c = threadIdx.x / WARP; c < w.fours; c += blockDim.x / WARP)
+        for (u32 s = threadIdx.x % WARP; s < w.rows(); s += WARP) {
+            Four<float> values = {};
+            for (u32 i = 0; i < 4; i++)
+                if (4 * c + i < w.d && s < w.slots) values.of[i] = wide(mv[size_t(4 * c + i) * w.slots + s]);
+            to[c * w.span + s] = values;
+        }
+}
+
+// What there is of each slot, by fours: `of_slot(s)`, and `otherwise` for those that are too many.
+template <class OfSlot>
+__device__ inline void fetch_of_slots(Four<float>* to, float otherwise, const Work& w, OfSlot of_slot) {
+    for (u32 place = threadIdx.x; place < w.rows(); place += blockDim.x) {
+        u32 s = place % 4 * w.quads + place / 4;
+        to[place / 4].of[place % 4] = s < w.slots ? of_slot(s) : otherwise;
+    }
+}
 
 // Of each slot the base-2 logarithm of the sum of exponentials over all tokens, from what the blocks have; infinity, and so
 // no weight, for those that are too many.
-__device__ inline void fetch_logarithms(float* to, const float* statistics, const Work& w) {
-    for (u32 place = threadIdx.x; place < w.rows(); place += blockDim.x) {
-        u32 s = slot_of(place, w);
+__device__ inline void fetch_logarithms(Four<float>* to, const float* statistics, const Work& w) {
+    fetch_of_slots(to, INFINITY, w, [&](u32 s) {
         const float* of_block = statistics + (size_t(w.task) * w.blocks * w.slots + s) * 2;
         float most = -INFINITY, sum = 0.0f;
-        for (u32 b = 0; b < w.blocks && s < w.slots; b++) most = fmaxf(most, of_block[size_t(b) * w.slots * 2]);
-        for (u32 b = 0; b < w.blocks && s < w.slots; b++)
-            sum += of_block[size_t(b) * w.slots * 2 + 1] * exp2f(of_block[size_t(b) * w.slots * 2] - most);
-        to[place] = s < w.slots ? most + log2f(sum) : INFINITY;
-    }
+        for (u32 b = 0; b < w.blocks; b++) most = fmaxf(most, of_block[b * w.slots * 2]);
+        for (u32 b = 0; b < w.blocks; b++)
+            sum += of_block[b * w.slots * 2 + 1] * power_of_two(of_block[b * w.slots * 2] - most);
+        return most + log2f(sum);
+    });
 }
 
-// A thread's place among pieces of 8 tokens by 64 slots, a warp's: its tokens are row, row + 2, row + 4 and row + 6.
-__device__ inline u32 first_row() { return threadIdx.x / WARP * 8; }
-__device__ inline u32 row_in_piece() { return threadIdx.x % WARP / 16; }
-__device__ inline u32 next_rows() { return blockDim.x / WARP * 8; }
+// A thread's place among products of tokens and slots. A warp is for 8 tokens by 64 slots, the same four of slots for two
+// threads: a thread's tokens are row, row + 2, row + 4 and row + 6.
+__device__ inline u32 first_row() { return threadIdx.x / WARP * 8 + threadIdx.x % WARP / 16; }
+__device__ inline u32 next_row() { return blockDim.x / WARP * 8; }
+// The first row of its warp, which alone tells whether the warp is done.
+__device__ inline u32 warp_row(u32 row) { return row / 8 * 8; }
 
-// sums[i][j] = token row + 2 i times slot quad + j quads of a memory.
-__device__ inline void multiply(float (&sums)[4][4], const float* tokens, const float* memory, u32 row, u32 quad,
-                                const Work& w) {
+// sums[i][j] = token row + 2 i times slot quad + j quads.
+__device__ inline void multiply(float (&sums)[4][4], const Four<float>* tokens, const Four<float>* memory, u32 row,
+                                u32 quad, const Work& w) {
     for (u32 i = 0; i < 4; i++)
         for (u32 j = 0; j < 4; j++) sums[i][j] = 0.0f;
-    const float *of_tokens = tokens + row * w.pitch, *of_slots = memory + quad * w.pitch;
-    for (u32 c = 0; c < w.depth(); c += 4) {
+    tokens += row, memory += quad;
+    for (u32 c = 0; c < w.fours; c++) {
         Four<float> slots[4];
-        for (u32 j = 0; j < 4; j++) slots[j] = four(of_slots + j * w.quads * w.pitch + c);
+        for (u32 j = 0; j < 4; j++) slots[j] = memory[j * w.quads];
         for (u32 i = 0; i < 4; i++) {
-            Four<float> token = four(of_tokens + 2 * i * w.pitch + c);
+            Four<float> token = tokens[2 * i];
             for (u32 j = 0; j < 4; j++)
                 for (u32 k = 0; k < 4; k++) sums[i][j] += token.of[k] * slots[j].of[k];
         }
+        tokens += w.reach, memory += w.span;
     }
 }
 
-// A token's weights of a quad of slots to their tile.
-__device__ inline void keep(const float (&of_token)[4], float* weights, u32 row, u32 quad, const Work& w) {
-    put_four(weights + row * w.weights_pitch + 4 * quad, {of_token[0], of_token[1], of_token[2], of_token[3]});
+// P of scores, in place.
+__device__ inline void over_tokens(float (&scores)[4][4], const Four<float>& logarithms) {
+    for (u32 i = 0; i < 4; i++)
+        for (u32 j = 0; j < 4; j++) scores[i][j] = power_of_two(fmaf(scores[i][j], LOG2_E, -logarithms.of[j]));
 }
 
-// Hands the rows of weights times a memory, (count, d), to `use(row, quad of channels, sums)`.
+// A thread's weights to their tile.
+__device__ inline void keep(const float (&of)[4][4], Four<float>* weights, u32 row, u32 quad, const Work& w) {
+    for (u32 i = 0; i < 4; i++) weights[quad * w.reach + row + 2 * i] = {of[i][0], of[i][1], of[i][2], of[i][3]};
+}
+
+// Hands the tokens' weights times a memory, (count, d), to `use(token, four of channels, sums)`.
 template <class Use>
-__device__ inline void weigh(const float* weights, const float* memory, u32 count, const Work& w, Use use) {
-    u32 across = w.depth() / 4, down = blockDim.x / across, quad = threadIdx.x % across, group = threadIdx.x / across;
+__device__ inline void weigh(const Four<float>* weights, const Four<float>* memory, u32 count, const Work& w, Use use) {
+    u32 down = blockDim.x / w.fours, c = threadIdx.x % w.fours, group = threadIdx.x / w.fours;
     if (group >= down) return;
-    // A group is of 4 rows; four groups are side by side in 16 rows.
+    // A group is of 4 tokens; four groups are side by side in 16 tokens.
     for (u32 row; (row = group / 4 * 16 + group % 4) < count; group += down) {
+        const Four<float> *of_tokens = weights + row, *of_slots = memory + c * w.span;
         float sums[4][4] = {};
         for (u32 q = 0; q < w.quads; q++) {
             Four<float> slots[4];
-            for (u32 j = 0; j < 4; j++) slots[j] = four(memory + (q + j * w.quads) * w.pitch + 4 * quad);
+            for (u32 j = 0; j < 4; j++) slots[j] = of_slots[j * w.quads];
             for (u32 i = 0; i < 4; i++) {
-                Four<float> weight = four(weights + (row + 4 * i) * w.weights_pitch + 4 * q);
+                Four<float> weight = of_tokens[4 * i];
                 for (u32 j = 0; j < 4; j++)
-                    for (u32 c = 0; c < 4; c++) sums[i][c] += weight.of[j] * slots[j].of[c];
+                    for (u32 k = 0; k < 4; k++) sums[i][k] += weight.of[j] * slots[j].of[k];
             }
+            of_tokens += w.reach, of_slots++;
         }
         for (u32 i = 0; i < 4; i++)
-            if (row + 4 * i < count) use(row + 4 * i, quad, sums[i]);
+            if (row + 4 * i < count) use(row + 4 * i, c, sums[i]);
     }
 }
 
-// Sums over tokens of weights times channels, (slots, d), in registers: a thread has a piece of 8 slots, two quads, and 4
+// Sums over tokens of weights times channels, (slots, d), in registers: a thread has a piece of 8 slots, two fours, by 4
 // channels. There are no more pieces than threads; where there are enough, teams share the tokens.
 struct TokenSums {
-    u32 pieces, teams, piece, team, quad, half;
+    u32 pieces, teams, piece, team, c, quad, half;
     float of[8][4] = {};
 
     __device__ inline TokenSums(const Work& w) {
-        half = w.quads / 2, pieces = half * w.depth() / 4, teams = blockDim.x / pieces;
-        piece = threadIdx.x % pieces, team = threadIdx.x / pieces, quad = piece / half;
+        half = w.quads / 2, pieces = half * w.fours, teams = blockDim.x / pieces;
+        piece = threadIdx.x % pieces, team = threadIdx.x / pieces, c = piece / half, quad = piece % half;
     }
 
     // The slot of of[i].
-    __device__ inline u32 slot(u32 i, const Work& w) const { return i % 4 * w.quads + piece % half + i / 4 * half; }
+    __device__ inline u32 slot(u32 i, const Work& w) const { return i % 4 * w.quads + quad + i / 4 * half; }
 
-    __device__ inline void add(const float* weights, const float* tokens, u32 count, const Work& w) {
+    __device__ inline void add(const Four<float>* weights, const Four<float>* tokens, u32 count, const Work& w) {
         if (team >= teams) return;
+        weights += quad * w.reach, tokens += c * w.reach;
         for (u32 n = team; n < count; n += teams) {
-            Four<float> token = four(tokens + n * w.pitch + 4 * quad);
-            const float* row = weights + n * w.weights_pitch + 4 * (piece % half);
-            Four<float> weight[2] = {four(row), four(row + 4 * half)};
+            Four<float> token = tokens[n], weight[2] = {weights[n], weights[half * w.reach + n]};
             for (u32 i = 0; i < 8; i++)
-                for (u32 c = 0; c < 4; c++) of[i][c] += weight[i / 4].of[i % 4] * token.of[c];
+                for (u32 k = 0; k < 4; k++) of[i][k] += weight[i / 4].of[i % 4] * token.of[k];
         }
     }
 
-    // The first team has the sums of all, and writes them. `room` is for 32 values of each thread of
-    // the others.
+    // The first team has the sums of all, and writes them. `room` is for 32 values of each thread of the others.
     __device__ inline void finish(float* room, float* sums, const Work& w) {
         __syncthreads();
         if (team > 0 && team < teams)
@@ -184,123 +209,120 @@ struct TokenSums {
         for (u32 other = 1; other < teams; other++)
             for (u32 i = 0; i < 32; i++) of[i / 4][i % 4] += room[((other - 1) * 32 + i) * pieces + piece];
         for (u32 i = 0; i < 8; i++)
-            if (slot(i, w) < w.slots) save(sums + (size_t(blockIdx.x) * w.slots + slot(i, w)) * w.d, quad, w.d, of[i], 1.0f);
+            if (slot(i, w) < w.slots) save(sums + (size_t(blockIdx.x) * w.slots + slot(i, w)) * w.d, c, w.d, of[i], 1.0f);
     }
 };
 
+// What threads have of each slot that they share to (threads / 16, slots).
+__device__ inline void share(float* to, const float (&of)[MOST_QUADS][4], const Work& w) {
+    for (u32 k = 0; k < MOST_QUADS; k++) {
+        u32 quad = threadIdx.x % 16 + k * 16;
+        for (u32 j = 0; j < 4 && quad < w.quads; j++)
+            to[threadIdx.x / 16 * w.rows() + quad + j * w.quads] = of[k][j];
+    }
+}
+
 // Of each slot the largest score, times log2 e, of a block's tokens, and the sum of 2^(those less it): statistics
 // (tasks, blocks, slots, 2).
-KERNEL(external_attention_statistics, const T* __restrict__ t, const T* __restrict__ mk, float* __restrict__ statistics,
-       Sizes given) {
-    SHARED(float, keys);
+KERNEL_OF(256, 3, external_attention_statistics, const T* __restrict__ t, const T* __restrict__ mk,
+          float* __restrict__ statistics, Sizes given) {
+    SHARED(Four<float>, keys);
     Work w(given);
-    float* tokens = keys + w.rows() * w.pitch;
+    Four<float>* tokens = keys + w.fours * w.span;
     float most[MOST_QUADS][4], sum[MOST_QUADS][4] = {};
     for (u32 k = 0; k < MOST_QUADS * 4; k++) most[k / 4][k % 4] = -INFINITY;
     fetch_keys(keys, mk, w);
     for (u32 from = w.first; from < w.last; from += w.tile) {
         u32 count = min(w.tile, w.last - from);
         __syncthreads();
-        fetch(tokens, t + w.at(from), w.apart(), count, count, w);
+        fetch_tokens(tokens, t + w.at(from), count, w);
         __syncthreads();
-        for (u32 row = first_row() + row_in_piece(); row < count; row += next_rows())
+        for (u32 row = first_row(); row < count; row += next_row())
             for (u32 k = 0; k < MOST_QUADS; k++) {
                 u32 quad = threadIdx.x % 16 + k * 16;
-                if (quad >= w.quads) break;
+                if (quad >= w.quads) continue;
                 float scores[4][4];
                 multiply(scores, tokens, keys, row, quad, w);
+                for (u32 i = 0; i < 4; i++) {
+                    float beyond = row + 2 * i < count ? 0.0f : -INFINITY;
+                    for (u32 j = 0; j < 4; j++) scores[i][j] = fmaf(scores[i][j], LOG2_E, beyond);
+                }
                 for (u32 j = 0; j < 4; j++) {
                     float before = most[k][j];
-                    for (u32 i = 0; i < 4; i++) {
-                        scores[i][j] = row + 2 * i < count ? scores[i][j] * LOG2_E : -INFINITY;
-                        most[k][j] = fmaxf(most[k][j], scores[i][j]);
-                    }
-                    sum[k][j] *= exp2f(before - most[k][j]);
-                    for (u32 i = 0; i < 4; i++) sum[k][j] += exp2f(scores[i][j] - most[k][j]);
+                    for (u32 i = 0; i < 4; i++) most[k][j] = fmaxf(most[k][j], scores[i][j]);
+                    sum[k][j] *= power_of_two(before - most[k][j]);
+                    for (u32 i = 0; i < 4; i++) sum[k][j] += power_of_two(scores[i][j] - most[k][j]);
                 }
             }
     }
-    // What the threads have that share a slot: (sharers, slots) twice.
     u32 sharers = blockDim.x / 16;
-    float *all_most = tokens, *all_sums = tokens + sharers * w.rows();
+    float *all_most = tokens->of, *all_sums = all_most + sharers * w.rows();
     __syncthreads();
-    for (u32 k = 0; k < MOST_QUADS; k++) {
-        u32 quad = threadIdx.x % 16 + k * 16;
-        if (quad >= w.quads) break;
-        for (u32 j = 0; j < 4; j++) {
-            u32 at = threadIdx.x / 16 * w.rows() + quad + j * w.quads;
-            all_most[at] = most[k][j], all_sums[at] = sum[k][j];
-        }
-    }
+    share(all_most, most, w);
+    share(all_sums, sum, w);
     __syncthreads();
     for (u32 s = threadIdx.x; s < w.slots; s += blockDim.x) {
         float most = -INFINITY, sum = 0.0f;
         for (u32 i = 0; i < sharers; i++) most = fmaxf(most, all_most[i * w.rows() + s]);
         // A thread without a token has -infinity, and adds nothing.
-        for (u32 i = 0; i < sharers; i++) sum += all_sums[i * w.rows() + s] * exp2f(all_most[i * w.rows() + s] - most);
+        for (u32 i = 0; i < sharers; i++)
+            sum += all_sums[i * w.rows() + s] * power_of_two(all_most[i * w.rows() + s] - most);
         float* of_slot = statistics + (size_t(blockIdx.x) * w.slots + s) * 2;
         of_slot[0] = most, of_slot[1] = sum;
     }
 }
 
-// P of scores, in place: those of 4 tokens with the slots of a quad.
-__device__ inline void over_tokens(float (&scores)[4][4], const float* logarithms, u32 quad) {
-    Four<float> of_slot = four(logarithms + 4 * quad);
-    for (u32 i = 0; i < 4; i++)
-        for (u32 j = 0; j < 4; j++) scores[i][j] = exp2f(fmaf(scores[i][j], LOG2_E, -of_slot.of[j]));
-}
-
 // out, and of each token 1 / r or 0: inverses (tasks, tokens).
-KERNEL(external_attention_forward, const T* __restrict__ t, const T* __restrict__ mk, const T* __restrict__ mv,
-       const float* __restrict__ statistics, T* __restrict__ out, float* __restrict__ inverses, Sizes given) {
-    SHARED(float, keys);
+KERNEL_OF(256, 3, external_attention_forward, const T* __restrict__ t, const T* __restrict__ mk,
+          const T* __restrict__ mv, const float* __restrict__ statistics, T* __restrict__ out,
+          float* __restrict__ inverses, Sizes given) {
+    SHARED(Four<float>, keys);
     Work w(given);
-    float *values = keys + w.rows() * w.pitch, *tokens = values + w.rows() * w.pitch, *weights = tokens + w.tile * w.pitch;
-    float *logarithms = weights + w.tile * w.weights_pitch, *factors = logarithms + w.rows();
+    Four<float> *values = keys + w.fours * w.span, *logarithms = values + w.fours * w.span;
+    Four<float> *tokens = logarithms + w.quads, *weights = tokens + w.fours * w.reach;
+    float* factors = weights[w.quads * w.reach].of;
     fetch_keys(keys, mk, w);
     fetch_values(values, mv, w);
     fetch_logarithms(logarithms, statistics, w);
     for (u32 from = w.first; from < w.last; from += w.tile) {
         u32 count = min(w.tile, w.last - from);
-        fetch(tokens, t + w.at(from), w.apart(), count, count, w);
+        fetch_tokens(tokens, t + w.at(from), count, w);
         __syncthreads();
-        for (u32 base = first_row(); base < count; base += next_rows()) {
-            u32 row = base + row_in_piece();
+        for (u32 row = first_row(); warp_row(row) < count; row += next_row()) {
             float r[4] = {};
             for (u32 quad = threadIdx.x % 16; quad < w.quads; quad += 16) {
                 float p[4][4];
                 multiply(p, tokens, keys, row, quad, w);
-                over_tokens(p, logarithms, quad);
-                for (u32 i = 0; i < 4; i++) {
-                    for (u32 j = 0; j < 4; j++) r[i] += p[i][j];
-                    keep(p[i], weights, row + 2 * i, quad, w);
-                }
+                over_tokens(p, logarithms[quad]);
+                for (u32 i = 0; i < 4; i++) r[i] += p[i][0] + p[i][1] + p[i][2] + p[i][3];
+                keep(p, weights, row, quad, w);
             }
-            for (u32 i = 0; i < 4; i++) {
+            for (u32 i = 0; i < 4; i++)
                 for (u32 apart = 8; apart > 0; apart /= 2) r[i] += __shfl_xor_sync(0xffffffffu, r[i], apart);
-                if (threadIdx.x % 16 > 0 || row + 2 * i >= count) continue;
-                factors[row + 2 * i] = r[i] < LEAST ? 0.0f : 1.0f / r[i];
-                inverses[size_t(w.task) * w.tokens + from + row + 2 * i] = factors[row + 2 * i];
+            for (u32 i = 0; i < 4 && threadIdx.x % 16 == 0; i++) {
+                u32 n = row + 2 * i;
+                factors[n] = r[i] < LEAST ? 0.0f : 1.0f / r[i];
+                if (n < count) inverses[size_t(w.task) * w.tokens + from + n] = factors[n];
             }
         }
         __syncthreads();
-        weigh(weights, values, count, w, [&](u32 row, u32 quad, const float(&sums)[4]) {
-            save(out + w.at(from) + row * w.apart(), quad, w.d, sums, factors[row]);
+        weigh(weights, values, count, w, [&](u32 n, u32 c, const float(&sums)[4]) {
+            save(out + w.at(from) + n * w.apart(), c, w.d, sums, factors[n]);
         });
     }
 }
 
 // The sums over a block's tokens of A G, partials (tasks, blocks, slots, d), and of U, changes (tasks, blocks, slots); of
 // each token G_n · out_n, common (tasks, tokens).
-KERNEL(external_attention_backward_values, const T* __restrict__ t, const T* __restrict__ mk, const T* __restrict__ mv,
-       const T* __restrict__ out, const T* __restrict__ g, const float* __restrict__ statistics,
-       const float* __restrict__ inverses, float* __restrict__ partials, float* __restrict__ changes,
-       float* __restrict__ common, Sizes given) {
-    SHARED(float, keys);
+KERNEL_OF(256, 2, external_attention_backward_values, const T* __restrict__ t, const T* __restrict__ mk,
+          const T* __restrict__ mv, const T* __restrict__ out, const T* __restrict__ g,
+          const float* __restrict__ statistics, const float* __restrict__ inverses, float* __restrict__ partials,
+          float* __restrict__ changes, float* __restrict__ common, Sizes given) {
+    SHARED(Four<float>, keys);
     Work w(given);
-    float *logarithms = keys + w.rows() * w.pitch, *factors = logarithms + w.rows(), *commons = factors + w.tile;
-    float *room = commons + w.tile, *tokens = room, *gradients = tokens + w.tile * w.pitch;
-    float* weights = gradients + w.tile * w.pitch;
+    Four<float> *logarithms = keys + w.fours * w.span, *tokens = logarithms + w.quads;
+    Four<float> *gradients = tokens + w.fours * w.reach, *weights = gradients + w.fours * w.reach;
+    float *room = tokens->of, *factors = weights[w.quads * w.reach].of, *commons = factors + w.tile;
     TokenSums sums(w);
     float common_sums[MOST_QUADS][4] = {};
     fetch_keys(keys, mk, w);
@@ -309,114 +331,107 @@ KERNEL(external_attention_backward_values, const T* __restrict__ t, const T* __r
         u32 count = min(w.tile, w.last - from);
         size_t first = size_t(w.task) * w.tokens + from;
         __syncthreads();
-        fetch(tokens, t + w.at(from), w.apart(), count, count, w);
-        // G as `fetch` does, four threads for a row; whole warps, for they add up.
-        for (u32 row = threadIdx.x / 4; row < w.tile; row += blockDim.x / 4) {
-            size_t at = w.at(from) + row * w.apart();
+        fetch_tokens(tokens, t + w.at(from), count, w);
+        // G as fetch_tokens does; what is beyond the last token adds nothing.
+        for (u32 n = threadIdx.x / 4; n < w.tile; n += blockDim.x / 4) {
+            size_t at = w.at(from) + min(n, count - 1) * w.apart();
             float sum = 0.0f;
-            for (u32 quad = threadIdx.x % 4; row < count && 4 * quad < w.d; quad += 4) {
-                Four<float> of_g = load(g + at, quad, w.d), of_out = load(out + at, quad, w.d);
-                put_four(gradients + row * w.pitch + 4 * quad, of_g);
+            for (u32 c = threadIdx.x % 4; c < w.fours; c += 4) {
+                Four<float> of_g = load(g + at, c, w.d), of_out = load(out + at, c, w.d);
+                gradients[c * w.reach + n] = of_g;
                 for (u32 i = 0; i < 4; i++) sum += of_g.of[i] * of_out.of[i];
             }
             for (u32 apart = 2; apart > 0; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
-            if (threadIdx.x % 4 > 0 || row >= count) continue;
-            factors[row] = inverses[first + row];
-            commons[row] = common[first + row] = sum;
+            if (threadIdx.x % 4 > 0) continue;
+            factors[n] = n < count ? inverses[first + n] : 0.0f, commons[n] = sum;
+            if (n < count) common[first + n] = sum;
         }
         __syncthreads();
-        for (u32 row = first_row() + row_in_piece(); row < count; row += next_rows())
+        for (u32 row = first_row(); row < count; row += next_row())
             for (u32 k = 0; k < MOST_QUADS; k++) {
                 u32 quad = threadIdx.x % 16 + k * 16;
-                if (quad >= w.quads) break;
+                if (quad >= w.quads) continue;
                 float a[4][4];
                 multiply(a, tokens, keys, row, quad, w);
-                over_tokens(a, logarithms, quad);
-                for (u32 i = 0; i < 4 && row + 2 * i < count; i++) {
-                    for (u32 j = 0; j < 4; j++) {
-                        a[i][j] *= factors[row + 2 * i];
-                        common_sums[k][j] += a[i][j] * commons[row + 2 * i];
-                    }
-                    keep(a[i], weights, row + 2 * i, quad, w);
+                over_tokens(a, logarithms[quad]);
+                for (u32 i = 0; i < 4; i++) {
+                    float factor = factors[row + 2 * i], of_token = commons[row + 2 * i];
+                    for (u32 j = 0; j < 4; j++) a[i][j] *= factor, common_sums[k][j] += a[i][j] * of_token;
                 }
+                keep(a, weights, row, quad, w);
             }
         __syncthreads();
         sums.add(weights, gradients, count, w);
     }
     sums.finish(room, partials, w);
     __syncthreads();
-    // Mv_s · (Aᵀ G)_s by quads of channels, (quads, slots), and what the threads have that share a slot, (sharers, slots).
-    float* of_sharers = room + w.depth() / 4 * w.rows();
+    // Mv_s · (Aᵀ G)_s by fours of channels, (fours, slots), and what threads have of the common sums.
+    float* shared_sums = room + w.fours * w.rows();
     for (u32 i = 0; i < 8 && sums.team == 0; i++) {
         u32 s = sums.slot(i, w);
         float sum = 0.0f;
-        for (u32 c = 0; c < 4; c++)
-            if (4 * sums.quad + c < w.d && s < w.slots) sum += sums.of[i][c] * wide(mv[size_t(4 * sums.quad + c) * w.slots + s]);
-        room[sums.quad * w.rows() + s] = sum;
+        for (u32 k = 0; k < 4; k++)
+            if (4 * sums.c + k < w.d && s < w.slots) sum += sums.of[i][k] * wide(mv[size_t(4 * sums.c + k) * w.slots + s]);
+        room[sums.c * w.rows() + s] = sum;
     }
-    for (u32 k = 0; k < MOST_QUADS; k++) {
-        u32 quad = threadIdx.x % 16 + k * 16;
-        if (quad >= w.quads) break;
-        for (u32 j = 0; j < 4; j++) of_sharers[threadIdx.x / 16 * w.rows() + quad + j * w.quads] = common_sums[k][j];
-    }
+    share(shared_sums, common_sums, w);
     __syncthreads();
     for (u32 s = threadIdx.x; s < w.slots; s += blockDim.x) {
         float sum = 0.0f;
-        for (u32 quad = 0; quad < w.depth() / 4; quad++) sum += room[quad * w.rows() + s];
-        for (u32 i = 0; i < blockDim.x / 16; i++) sum -= of_sharers[i * w.rows() + s];
+        for (u32 c = 0; c < w.fours; c++) sum += room[c * w.rows() + s];
+        for (u32 i = 0; i < blockDim.x / 16; i++) sum -= shared_sums[i * w.rows() + s];
         changes[size_t(blockIdx.x) * w.slots + s] = sum;
     }
 }
 
 // dt, and the sums over a block's tokens of dL t: partials (tasks, blocks, slots, d).
-KERNEL(external_attention_backward, const T* __restrict__ t, const T* __restrict__ mk, const T* __restrict__ mv,
-       const T* __restrict__ g, const float* __restrict__ statistics, const float* __restrict__ inverses,
-       const float* __restrict__ changes, const float* __restrict__ common, T* __restrict__ dt,
-       float* __restrict__ partials, Sizes given) {
-    SHARED(float, keys);
+KERNEL_OF(256, 2, external_attention_backward, const T* __restrict__ t, const T* __restrict__ mk,
+          const T* __restrict__ mv, const T* __restrict__ g, const float* __restrict__ statistics,
+          const float* __restrict__ inverses, const float* __restrict__ changes, const float* __restrict__ common,
+          T* __restrict__ dt, float* __restrict__ partials, Sizes given) {
+    SHARED(Four<float>, keys);
     Work w(given);
-    float *values = keys + w.rows() * w.pitch, *logarithms = values + w.rows() * w.pitch;
-    float *change_sums = logarithms + w.rows(), *factors = change_sums + w.rows(), *commons = factors + w.tile;
-    float *room = commons + w.tile, *tokens = room, *gradients = tokens + w.tile * w.pitch;
-    float* weights = gradients + w.tile * w.pitch;
+    Four<float> *values = keys + w.fours * w.span, *logarithms = values + w.fours * w.span;
+    Four<float> *change_sums = logarithms + w.quads, *tokens = change_sums + w.quads;
+    Four<float> *gradients = tokens + w.fours * w.reach, *weights = gradients + w.fours * w.reach;
+    float *room = tokens->of, *factors = weights[w.quads * w.reach].of, *commons = factors + w.tile;
     TokenSums sums(w);
     fetch_keys(keys, mk, w);
     fetch_values(values, mv, w);
     fetch_logarithms(logarithms, statistics, w);
-    for (u32 place = threadIdx.x; place < w.rows(); place += blockDim.x) {
-        u32 s = slot_of(place, w);
+    fetch_of_slots(change_sums, 0.0f, w, [&](u32 s) {
         float sum = 0.0f;
-        for (u32 b = 0; b < w.blocks && s < w.slots; b++) sum += changes[(size_t(w.task) * w.blocks + b) * w.slots + s];
-        change_sums[place] = sum;
-    }
+        for (u32 b = 0; b < w.blocks; b++) sum += changes[(size_t(w.task) * w.blocks + b) * w.slots + s];
+        return sum;
+    });
     for (u32 from = w.first; from < w.last; from += w.tile) {
         u32 count = min(w.tile, w.last - from);
         size_t first = size_t(w.task) * w.tokens + from;
         __syncthreads();
-        fetch(tokens, t + w.at(from), w.apart(), count, count, w);
-        fetch(gradients, g + w.at(from), w.apart(), count, count, w);
-        for (u32 row = threadIdx.x; row < count; row += blockDim.x)
-            factors[row] = inverses[first + row], commons[row] = common[first + row];
+        fetch_tokens(tokens, t + w.at(from), count, w);
+        fetch_tokens(gradients, g + w.at(from), count, w);
+        for (u32 n = threadIdx.x; n < w.tile; n += blockDim.x)
+            factors[n] = inverses[first + min(n, count - 1)], commons[n] = common[first + min(n, count - 1)];
         __syncthreads();
-        for (u32 row = first_row() + row_in_piece(); row < count; row += next_rows())
+        for (u32 row = first_row(); row < count; row += next_row())
             for (u32 quad = threadIdx.x % 16; quad < w.quads; quad += 16) {
-                float scores[4][4], da[4][4];
-                multiply(scores, tokens, keys, row, quad, w);
+                float dl[4][4], da[4][4];
+                multiply(dl, tokens, keys, row, quad, w);
                 multiply(da, gradients, values, row, quad, w);
-                over_tokens(scores, logarithms, quad);
-                Four<float> of_slot = four(change_sums + 4 * quad);
+                over_tokens(dl, logarithms[quad]);
+                Four<float> of_slot = change_sums[quad];
                 for (u32 i = 0; i < 4; i++) {
                     float factor = factors[row + 2 * i], of_token = commons[row + 2 * i];
                     for (u32 j = 0; j < 4; j++) {
                         float change = (da[i][j] - of_token) * factor - of_slot.of[j];
-                        scores[i][j] = factor > 0.0f ? scores[i][j] * change : 0.0f;
+                        dl[i][j] = factor > 0.0f ? dl[i][j] * change : 0.0f;
                     }
-                    keep(scores[i], weights, row + 2 * i, quad, w);
                 }
+                keep(dl, weights, row, quad, w);
             }
         __syncthreads();
-        weigh(weights, keys, count, w, [&](u32 row, u32 quad, const float(&sums)[4]) {
-            save(dt + w.at(from) + row * w.apart(), quad, w.d, sums, 1.0f);
+        weigh(weights, keys, count, w, [&](u32 n, u32 c, const float(&sums)[4]) {
+            save(dt + w.at(from) + n * w.apart(), c, w.d, sums, 1.0f);
         });
         sums.add(weights, tokens, count, w);
     }
