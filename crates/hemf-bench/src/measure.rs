@@ -92,6 +92,9 @@ pub struct Measurement {
     pub gflops: f64,
     /// The largest resident set of this process so far, where the system tells it.
     pub peak_bytes: Option<u64>,
+    /// Whether a GPU was given each run as one graph, or why not: [`hemf_kernels::Replay`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graph: Option<String>,
     /// Where the time of one more run went, where that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operations: Option<Operations>,
@@ -110,6 +113,7 @@ pub fn measure(settings: &Settings) -> Result<Measurement, Error> {
     let (mut subject, seconds) = repeat(settings).map_err(|error| explain_memory(error, &asked))?;
     let peak_bytes = hemf_train::peak_memory();
     let operations = settings.operations.then(|| Operations::of(&mut subject)).transpose()?;
+    let graph = subject.graph();
     drop(subject);
     let ceilings = settings.ceilings.then(|| ceilings(hemf_train::device(), settings.precision)).transpose()?;
     let (min_s, median_s, max_s) = spread(seconds);
@@ -132,6 +136,7 @@ pub fn measure(settings: &Settings) -> Result<Measurement, Error> {
         images_per_s,
         gflops: 2.0 * passes * multiply_adds as f64 * images_per_s / 1e9,
         peak_bytes,
+        graph,
         operations,
         ceilings,
     })

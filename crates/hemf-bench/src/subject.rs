@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
-use hemf_kernels::awake;
+use hemf_kernels::{Replay, awake};
 use hemf_model::{Classifier, Mode, ParamStore};
 use hemf_train::{Error, Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig, StepBatch, device};
 
@@ -10,7 +10,7 @@ use crate::{Settings, Work};
 
 /// Ready to run.
 pub(crate) enum Subject {
-    Infer { model: Box<dyn Classifier>, images: Tensor },
+    Infer { model: Box<dyn Classifier>, images: Tensor, replay: Replay },
     Train { learner: Box<Learner>, images: Tensor, labels: Tensor, steps: usize },
 }
 
@@ -36,7 +36,7 @@ impl Subject {
                 if images.dtype() == DType::F32 {
                     model.pack()?; // packed weights are f32
                 }
-                Ok(Self::Infer { model, images })
+                Ok(Self::Infer { model, images, replay: Replay::default() })
             }
             Work::Train => {
                 let model = config.build(store.builder())?;
@@ -52,11 +52,22 @@ impl Subject {
         }
     }
 
+    /// Whether inference is noted as a graph, or why not.
+    pub(crate) fn graph(&self) -> Option<String> {
+        match self {
+            Self::Infer { replay, .. } => match replay.graphs() {
+                (0, why) => why.into_iter().next(),
+                _ => Some("noted".to_owned()),
+            },
+            Self::Train { .. } => None,
+        }
+    }
+
     /// Once; of a training step on the processor also the seconds that its optimizer took.
     pub(crate) fn run(&mut self) -> Result<f64, Error> {
         match self {
-            Self::Infer { model, images } => {
-                std::hint::black_box(awake(|| model.forward(images, Mode::Eval))?);
+            Self::Infer { model, images, replay } => {
+                std::hint::black_box(awake(|| replay.run(images, |images| model.forward(images, Mode::Eval)))?);
                 device().synchronize()?; // a GPU may still be at work when the call returns
                 Ok(0.0)
             }

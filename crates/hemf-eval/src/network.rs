@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 use hemf_data::{Preprocessing, Raster};
 use hemf_metrics::decision::Temperature;
 use hemf_model::{Classifier, Mode};
-use hemf_train::{Asked, Card, Checkpoint, Error, Model, Precision, device, explain_memory};
+use hemf_train::{Asked, Card, Checkpoint, Error, Model, Precision, Replay, device, explain_memory};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,8 @@ pub struct Network {
     /// The same weights packed, for answers.
     packed: Box<dyn Classifier>,
     precision: Precision,
+    /// On a GPU, its forward passes.
+    replay: Replay,
     temperature: Option<StoredTemperature>,
     inputs: Option<InputStatistics>,
     parameters: usize,
@@ -64,6 +66,7 @@ impl Network {
             model: config.build(weights)?,
             packed,
             precision: Precision::F32,
+            replay: Replay::default(),
             parameters: config.size_report(size, size)?.parameters.used,
             temperature: checkpoint.added(CALIBRATION, &digest)?,
             inputs: checkpoint.added(INPUTS, &digest)?,
@@ -77,6 +80,7 @@ impl Network {
     /// What logits are computed in from here on.
     pub(crate) fn compute_in(&mut self, precision: Precision) {
         self.precision = precision;
+        self.replay = Replay::default(); // what was noted computes as before
     }
 
     /// Where it came from.
@@ -162,8 +166,9 @@ impl Network {
         let images = self.batch(pictures, view)?;
         let dtype = self.precision.dtype();
         let network = if dtype == DType::F32 { &self.packed } else { &self.model }; // packed weights are f32
-        let forward = || network.forward(&images.to_dtype(dtype)?, Mode::Eval)?.to_dtype(DType::F32);
-        let logits = hemf_train::awake(forward);
+        let images = images.to_dtype(dtype)?;
+        let forward = |images: &Tensor| network.forward(images, Mode::Eval)?.to_dtype(DType::F32);
+        let logits = hemf_train::awake(|| self.replay.run(&images, forward));
         let lower = "--device cpu has room, and takes longer";
         let asked = Asked { batch: pictures.len(), size: self.preprocessing().size, expected: None, lower };
         Ok(logits.map_err(|error| explain_memory(error.into(), &asked))?.to_vec2()?)

@@ -8,6 +8,7 @@ mod forms;
 mod machine;
 mod operations;
 mod optimizer;
+mod replay;
 
 pub use machine::{Fact, processor};
 
@@ -79,6 +80,7 @@ pub fn diagnose(device: &Device, seed: u64) -> Result<Diagnosis> {
         }
     }
     checks.extend(optimizer::check(device, Form::Usual(DType::F32).tolerance())?);
+    checks.extend(replay::check(device)?);
     Ok(Diagnosis { device: machine::name(device), machine: machine::of(device), checks })
 }
 

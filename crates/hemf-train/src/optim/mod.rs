@@ -14,7 +14,8 @@ mod update;
 
 pub use config::{AdamWConfig, OptimizerConfig, SgdConfig, decays};
 use memory::{Memory, Rate};
-pub(crate) use update::{Towards, sum_of_squares};
+pub(crate) use update::Towards;
+use update::sum_of_squares;
 
 /// A parameter that an optimizer is to change.
 #[derive(Clone, Debug)]
@@ -128,14 +129,9 @@ impl Optimizer {
 
     /// The first parameter whose gradient is not finite.
     pub(crate) fn first_not_finite(&self, grads: &Gradients) -> Result<Option<&str>> {
-        for (slot, grad) in self.slots.iter().zip(grads) {
-            if let Some(grad) = grad
-                && !sum_of_squares(grad)?.is_finite()
-            {
-                return Ok(Some(&slot.parameter.name));
-            }
-        }
-        Ok(None)
+        let there = |(slot, grad): (_, &Option<Tensor>)| grad.clone().map(|grad| (slot, grad));
+        let (slots, grads): (Vec<&Slot>, Vec<_>) = self.slots.iter().zip(grads).filter_map(there).unzip();
+        Ok(first_not_finite(&grads)?.map(|place| slots[place].parameter.name.as_str()))
     }
 
     /// One update at `schedule_factor` times the learning rate, with every gradient multiplied by `gradient_scale` (1
@@ -212,18 +208,33 @@ impl Parameter {
 
 /// Of each gradient that there is, its place and the sum of its squares: (gradients), f64, on their device.
 pub(crate) fn sums_of_squares(grads: &Gradients) -> Result<(Vec<usize>, Tensor)> {
-    let (mut places, mut all) = (Vec::new(), Vec::new());
-    for (place, grad) in grads.iter().enumerate() {
-        if let Some(grad) = grad {
-            places.push(place);
-            all.push(grad.contiguous()?);
-        }
-    }
+    let there = |(place, grad): (usize, &Option<Tensor>)| grad.clone().map(|grad| (place, grad));
+    let (places, all): (Vec<_>, Vec<_>) = grads.iter().enumerate().filter_map(there).unzip();
+    Ok((places, squares_of_each(&all)?))
+}
+
+/// The sum of each tensor's squares: (tensors), f64, on their device.
+fn squares_of_each(tensors: &[Tensor]) -> Result<Tensor> {
+    let all = tensors.iter().map(Tensor::contiguous).collect::<Result<Vec<_>>>()?;
     if all.iter().all(hemf_kernels::squares_suits) {
-        return Ok((places, hemf_kernels::sums_of_squares(&all.iter().collect::<Vec<_>>())?));
+        return hemf_kernels::sums_of_squares(&all.iter().collect::<Vec<_>>());
     }
     let sums = all.iter().map(composed::sum_of_squares).collect::<Result<Vec<_>>>()?;
-    Ok((places, Tensor::stack(&sums, 0)?))
+    Tensor::stack(&sums, 0)
+}
+
+/// The place of the first tensor that has a value which is not finite.
+pub(crate) fn first_not_finite(tensors: &[Tensor]) -> Result<Option<usize>> {
+    let odd = |sum: &f64| !sum.is_finite();
+    if tensors.iter().any(|tensor| !hemf_kernels::native(tensor)) {
+        return Ok(squares_of_each(tensors)?.to_vec1()?.iter().position(odd)); // one wait for all of them
+    }
+    for (place, tensor) in tensors.iter().enumerate() {
+        if odd(&sum_of_squares(tensor)?) {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
 }
 
 /// Euclidean norm of all gradients together, summed in f64 over fixed chunks; finite when every gradient is, since no

@@ -12,7 +12,7 @@ use crate::{
     Card, Checkpoint, Error, Observer,
     checkpoint::{Best, Progress, folder},
     config::{Every, SaveEvery},
-    optim::sum_of_squares,
+    optim::first_not_finite,
 };
 
 /// When the state was last saved, and which.
@@ -143,11 +143,8 @@ impl Trainer {
 
     /// The first weight or running statistic that is not finite.
     pub(super) fn first_not_finite(&self) -> Result<Option<String>, Error> {
-        for (name, tensor) in self.store.state() {
-            if tensor.dtype() == DType::F32 && !sum_of_squares(&tensor)?.is_finite() {
-                return Ok(Some(name));
-            }
-        }
-        Ok(None)
+        let state = self.store.state().into_iter().filter(|(_, tensor)| tensor.dtype() == DType::F32);
+        let (mut names, tensors): (Vec<_>, Vec<_>) = state.unzip();
+        Ok(first_not_finite(&tensors)?.map(|place| names.swap_remove(place)))
     }
 }
