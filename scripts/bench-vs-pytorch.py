@@ -7,9 +7,10 @@
 
 The opponent is torch_hemf.py, run by --python (by default the one that runs this script), which needs torch (and safetensors
 for --weights). On the processor hemf in f32 meets PyTorch's two memory layouts, of which the better one counts. On a GPU hemf in
-f32, tf32 and bf16 meets PyTorch eager in f32 and tf32, under autocast to bf16, and compiled with autocast. Each figure is the
-median over the rounds of the medians of one process each. A process that fails, or takes longer than --limit, is named and
-left out; what was measured is in --out at once, a line of JSON each.
+f32, tf32 and bf16 meets PyTorch eager in f32 and tf32, under autocast to bf16, and compiled with autocast; there all batches
+are measured by one process, since PyTorch takes long to start and to compile. Each figure is the median over the rounds of the
+medians of one process each. A process that fails, or takes longer than --limit, is named and left out; what was measured is in
+--out at once, a line of JSON each.
 """
 import argparse
 import json
@@ -22,7 +23,7 @@ import time
 OPPONENT = pathlib.Path(__file__).with_name("torch_hemf.py")
 # Batch, warm-up and repeats of inference and of training steps.
 PROCESSOR = {"infer": [(1, 3, 15), (8, 2, 7)], "train": [(8, 1, 4)]}
-GPU = {"infer": [(1, 20, 50), (32, 10, 30), (256, 5, 10)], "train": [(32, 10, 30), (128, 5, 10)]}
+GPU = {"infer": [(1, 10, 20), (32, 10, 20), (256, 10, 20)], "train": [(32, 5, 10), (128, 5, 10)]}
 
 
 def contenders(gpu):
@@ -57,28 +58,29 @@ def main():
     failed = False
     a.out.write_text("")
 
-    def take(who, case, command):
-        """The process's last line as JSON and its wall time, or nothing; the line is kept."""
+    def take(who, cases, command):
+        """The process's lines of JSON, one for each case, with its wall time; or why there is none. All are kept."""
         begun = time.perf_counter()
         try:
             done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=a.limit)
-            why = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1] if done.returncode else ""
-        except subprocess.TimeoutExpired:
+            why = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]
+            told = done.stdout
+        except subprocess.TimeoutExpired as late:
             why = f"took longer than {a.limit} s"
-        line = {"who": who, "case": case}
-        if why:
-            line["failed"] = why
-        else:
-            line |= {"wall_s": round(time.perf_counter() - begun, 4), **json.loads(done.stdout.splitlines()[-1])}
+            told = (late.stdout or b"").decode()
+        wall = round(time.perf_counter() - begun, 4)
+        told = [{"wall_s": wall, **json.loads(line)} for line in told.splitlines() if line.endswith("}")]
+        told += [{"failed": why}] * (len(cases) - len(told))
+        lines = [{"who": who, "case": case, **line} for case, line in zip(cases, told)]
         with a.out.open("a") as out:
-            out.write(json.dumps(line) + "\n")
-        return line
+            out.writelines(json.dumps(line) + "\n" for line in lines)
+        return lines
 
-    def race(case, mode, batch, warmup, repeat, key="median_s", weights=()):
-        """Rounds of all contenders, and a row for each."""
+    def race(names, mode, batches, warmup, repeat, key="median_s", weights=()):
+        """Rounds of all contenders, each over all batches, whose cases have these names; and a row for each."""
         nonlocal failed
-        common = ["--batch", batch, "--size", a.size, "--threads", a.threads, "--warmup", warmup, "--repeat", repeat,
-                  *weights]
+        common = ["--batch", ",".join(map(str, batches)), "--size", a.size, "--threads", a.threads, "--warmup", warmup,
+                  "--repeat", repeat, *weights]
         seen = {}
         for _ in range(rounds):
             for who, told in contenders(gpu).items():
@@ -90,13 +92,18 @@ def main():
                 else:
                     command = [a.python, OPPONENT, "--device", a.device.split(":")[0], "--mode", mode, "--classes",
                                a.classes, *common, *told]
-                seen.setdefault(who, []).append(take(who, case, command))
+                for name, line in zip(names, take(who, names, command)):
+                    seen.setdefault(name, {}).setdefault(who, []).append(line)
+        for name, batch in zip(names, batches):
+            failed |= tell(name, batch, seen[name], key)
+
+    def tell(case, batch, seen, key):
+        """A row for each contender; whether hemf failed."""
         middle = lambda who, key: statistics.median(line[key] for line in seen[who])
         ran = {who: middle(who, key) for who in seen if not any("failed" in line for line in seen[who])}
         best = min((time for who, time in ran.items() if who.startswith("PyTorch")), default=None)
         for who, lines in seen.items():
             if who not in ran:
-                failed |= who.startswith("hemf")
                 why = next(line["failed"] for line in lines if "failed" in line)
                 print(f"{case:24} {who:22} did not run: {why[:100]}", flush=True)
                 continue
@@ -110,18 +117,21 @@ def main():
                     share = lines[-1]["gflops"] / lines[-1]["ceilings"]["product_gflops"]
                     row += f"   {100 * share:.1f} % of the ceiling"
             print(row, flush=True)
+        return any(who.startswith("hemf") and who not in ran for who in seen)
 
     for mode, cases in (GPU if gpu else PROCESSOR).items():
         asked = getattr(a, mode)
         if asked is not None:
             given = {case[0]: case for case in cases}
             cases = [given.get(n, (n, *cases[-1][1:])) for n in map(int, asked.split(",")) if n > 0]
-        for batch, warmup, repeat in cases:
-            case = f"{'inference' if mode == 'infer' else 'training step'}, batch {batch}"
-            if a.only in case:
-                race(case, mode, batch, warmup, repeat)
-    if a.weights and a.only in "start to first prediction":
-        race("start to first prediction", "infer", 1, 0, 1, key="wall_s", weights=["--weights", a.weights])
+        named = [(f"{'inference' if mode == 'infer' else 'training step'}, batch {case[0]}", *case) for case in cases]
+        named = [case for case in named if a.only in case[0]]
+        for group in [named] if gpu and named else [[case] for case in named]:
+            names, batches, warmups, repeats = zip(*group)
+            race(names, mode, batches, warmups[0], repeats[0])
+    start = "start to first prediction"
+    if a.weights and a.only in start:
+        race([start], "infer", [1], 0, 1, key="wall_s", weights=["--weights", a.weights])
     print(f"raw figures: {a.out}", file=sys.stderr)
     sys.exit(1 if failed else 0)
 

@@ -9,18 +9,19 @@
 #   --python PYTHON   one that has torch, for the opponent
 #   --seeds 0,1,2     of the training
 #   --epochs N        of the training (100)
+#   --precision P     of the training (f32, tf32, bf16)
 #   LIMIT_build, LIMIT_doctor, LIMIT_speed, LIMIT_train: seconds for each part (900, 300, 1500, 7200)
 #
 # A part that fails or takes too long is named in the table, and the next begins: what was seen stays in --out. Given again,
-# the training goes on where it was. Without a GPU its half is left out, which is said, and the processor's half runs, small.
-# Needs what scripts/cuda-build.sh needs, and on a GPU its libraries (docs/gpu.md, Running).
+# the training goes on where it was; on a GPU its seeds run side by side. Without a GPU its half is left out, which is said,
+# and the processor's half runs, small. Needs what scripts/cuda-build.sh needs, and on a GPU its libraries (docs/gpu.md, Running).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-data= parts=build,doctor,speed,train out=gpu-check python=python3 seeds=0,1,2 epochs=
+data= parts=build,doctor,speed,train out=gpu-check python=python3 seeds=0,1,2 epochs= precision=f32
 while [ $# -gt 0 ]; do
     case $1 in
-        --data|--parts|--out|--python|--seeds|--epochs) declare "${1#--}=${2:?$1 needs a value}"; shift 2 ;;
-        *) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 2 ;;
+        --data|--parts|--out|--python|--seeds|--epochs|--precision) declare "${1#--}=${2:?$1 needs a value}"; shift 2 ;;
+        *) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
     esac
 done
 mkdir -p "$out"
@@ -38,11 +39,20 @@ else
     echo "gpu-check: no GPU (nvidia-smi lists none): its half is left out, the processor's half runs" >&2
 fi
 
+# PyTorch brings the libraries that hemf is linked with, where the system has them not.
+LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$("$python" -c 'import glob, os, nvidia
+print(":".join(sorted({os.path.dirname(p) for r in nvidia.__path__ for p in glob.glob(r + "/**/lib/*.so*", recursive=True)})))' 2>/dev/null || true)
+export LD_LIBRARY_PATH
+
 # row PART WHAT: a line of the table.
 row() { printf '%s\t%s\n' "$1" "$2" >>"$rows"; }
 
 build() {
-    if [ $device = cpu ]; then cargo build --release -p hemf-cli; else scripts/cuda-build.sh; fi
+    if [ $device = cpu ]; then
+        cargo build --release -p hemf-cli
+    else
+        scripts/cuda-build.sh build --release -p hemf-cli --features cuda,cudnn
+    fi
 }
 
 doctor() { "$hemf" doctor --device $device; }
@@ -55,11 +65,18 @@ speed() {
 }
 
 train() {
-    local config=() run seed
+    local config=() groups=("$seeds") group pids=() pid code=0 run
     if [ -n "$data" ]; then config=(configs/covid19-ct.yaml --data "$data"); else epochs=${epochs:-1}; fi
     [ $device != cpu ] || config+=(--set model.preset=hemf-nano --set data.preprocessing.size=64)
-    "$hemf" train "${config[@]}" ${epochs:+--epochs "$epochs"} --device $device --seeds "$seeds" --out "$out/runs" --json \
-        >"$out/train.json"
+    [ $device = cpu ] || read -ra groups <<<"${seeds//,/ }"
+    for group in "${groups[@]}"; do
+        "$hemf" train "${config[@]}" ${epochs:+--epochs "$epochs"} --precision "$precision" --device $device --seeds "$group" \
+            --out "$out/runs" --json >"$out/train-$group.json" 2>"$out/train-$group.log" &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || code=$?; done
+    tail -qn 1 "$out"/train-*.log
+    [ $code = 0 ] || return $code
     for run in "$out"/runs/*-seed*; do
         "$hemf" eval "$run" --device $device --json >"$out/eval-$(basename "$run").json"
     done
@@ -95,7 +112,7 @@ PYTHON
     esac
 }
 
-export device out data python seeds epochs hemf
+export device out data python seeds epochs precision hemf
 for name in ${parts//,/ }; do
     case $name in
         build) part build "${LIMIT_build:-900}" ;;
