@@ -1,8 +1,10 @@
 //! What is repeated: a network with a batch of random images.
 
+use std::collections::HashMap;
+
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
-use hemf_kernels::{Replay, awake};
+use hemf_kernels::{Replay, Rounded, awake};
 use hemf_model::{Classifier, Mode, ParamStore};
 use hemf_train::{Error, Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig, StepBatch, device};
 
@@ -10,7 +12,7 @@ use crate::{Settings, Work};
 
 /// Ready to run.
 pub(crate) enum Subject {
-    Infer { model: Box<dyn Classifier>, images: Tensor, replay: Replay },
+    Infer { model: Box<dyn Classifier>, images: Tensor, rounded: Rounded, replay: Replay },
     Train { learner: Box<Learner>, images: Tensor, labels: Tensor, steps: usize },
 }
 
@@ -25,18 +27,29 @@ impl Subject {
         let store = ParamStore::new(0, device());
         match settings.work {
             Work::Infer => {
-                let mut model = match &settings.weights {
+                let (mut model, weights) = match &settings.weights {
                     Some(path) => {
-                        let weights = hemf_model::read_weights(path)?;
-                        config.build(VarBuilder::from_tensors(weights, DType::F32, device()))?
+                        let there = |(name, weight): (_, Tensor)| Ok((name, weight.to_device(device())?));
+                        let weights = hemf_model::read_weights(path)?.into_iter().map(there);
+                        let weights = weights.collect::<Result<HashMap<_, _>, Error>>()?;
+                        let all: Vec<Tensor> = weights.values().cloned().collect();
+                        (config.build(VarBuilder::from_tensors(weights, DType::F32, device()))?, all)
                     }
-                    None => config.build(store.builder())?,
+                    None => {
+                        let model = config.build(store.builder())?;
+                        (model, store.parameters().into_iter().map(|(_, var)| var.into_inner()).collect())
+                    }
                 };
                 let images = images.to_dtype(precision.dtype())?;
-                if images.dtype() == DType::F32 {
-                    model.pack()?; // packed weights are f32
+                let mut rounded = Rounded::default();
+                match images.dtype() {
+                    DType::F32 => {
+                        drop(weights);
+                        model.pack()?; // packed weights are f32
+                    }
+                    _ => rounded = Rounded::of(&weights)?,
                 }
-                Ok(Self::Infer { model, images, replay: Replay::default() })
+                Ok(Self::Infer { model, images, rounded, replay: Replay::default() })
             }
             Work::Train => {
                 let model = config.build(store.builder())?;
@@ -66,8 +79,9 @@ impl Subject {
     /// Once; of a training step on the processor also the seconds that its optimizer took.
     pub(crate) fn run(&mut self) -> Result<f64, Error> {
         match self {
-            Self::Infer { model, images, replay } => {
-                std::hint::black_box(awake(|| replay.run(images, |images| model.forward(images, Mode::Eval)))?);
+            Self::Infer { model, images, rounded, replay } => {
+                let forward = |images: &Tensor| model.forward(images, Mode::Eval);
+                std::hint::black_box(awake(|| rounded.within(|| replay.run(images, forward)))?);
                 device().synchronize()?; // a GPU may still be at work when the call returns
                 Ok(0.0)
             }

@@ -1,5 +1,6 @@
 //! A trained network, ready to be asked.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -8,7 +9,7 @@ use candle_nn::VarBuilder;
 use hemf_data::{Preprocessing, Raster};
 use hemf_metrics::decision::Temperature;
 use hemf_model::{Classifier, Mode};
-use hemf_train::{Asked, Card, Checkpoint, Error, Model, Precision, Replay, device, explain_memory};
+use hemf_train::{Asked, Card, Checkpoint, Error, Model, Precision, Replay, Rounded, device, explain_memory};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +41,11 @@ pub struct Network {
     model: Box<dyn Classifier>,
     /// The same weights packed, for answers.
     packed: Box<dyn Classifier>,
+    /// The tensors of both, where they are computed with.
+    weights: Vec<Tensor>,
     precision: Precision,
+    /// The weights in bf16, where that is the precision.
+    rounded: Rounded,
     /// On a GPU, its forward passes.
     replay: Replay,
     temperature: Option<StoredTemperature>,
@@ -59,13 +64,18 @@ impl Network {
         let checkpoint = Checkpoint::find(path)?;
         let Model { card, tensors, digest } = checkpoint.model()?;
         let (config, size) = (&card.config.model, card.config.data.preprocessing.size);
+        let there = |(name, tensor): (_, Tensor)| Ok((name, tensor.to_device(device())?));
+        let tensors: HashMap<String, Tensor> = tensors.into_iter().map(there).collect::<Result<_, Error>>()?;
+        let all = tensors.values().cloned().collect();
         let weights = VarBuilder::from_tensors(tensors, DType::F32, device());
         let mut packed = config.build(weights.clone())?;
         packed.pack()?;
         Ok(Self {
             model: config.build(weights)?,
             packed,
+            weights: all,
             precision: Precision::F32,
+            rounded: Rounded::default(),
             replay: Replay::default(),
             parameters: config.size_report(size, size)?.parameters.used,
             temperature: checkpoint.added(CALIBRATION, &digest)?,
@@ -78,9 +88,17 @@ impl Network {
     }
 
     /// What logits are computed in from here on.
-    pub(crate) fn compute_in(&mut self, precision: Precision) {
+    ///
+    /// # Errors
+    /// No room for the weights in it.
+    pub(crate) fn compute_in(&mut self, precision: Precision) -> Result<(), Error> {
         self.precision = precision;
+        self.rounded = match precision.dtype() {
+            DType::BF16 => Rounded::of(&self.weights)?,
+            _ => Rounded::default(),
+        };
         self.replay = Replay::default(); // what was noted computes as before
+        Ok(())
     }
 
     /// Where it came from.
@@ -168,7 +186,7 @@ impl Network {
         let network = if dtype == DType::F32 { &self.packed } else { &self.model }; // packed weights are f32
         let images = images.to_dtype(dtype)?;
         let forward = |images: &Tensor| network.forward(images, Mode::Eval)?.to_dtype(DType::F32);
-        let logits = hemf_train::awake(|| self.replay.run(&images, forward));
+        let logits = hemf_train::awake(|| self.rounded.within(|| self.replay.run(&images, forward)));
         let lower = "--device cpu has room, and takes longer";
         let asked = Asked { batch: pictures.len(), size: self.preprocessing().size, expected: None, lower };
         Ok(logits.map_err(|error| explain_memory(error.into(), &asked))?.to_vec2()?)

@@ -64,7 +64,7 @@ impl Predictor {
             key: String::new(),
             message: what,
         })?;
-        self.networks.iter_mut().for_each(|network| network.compute_in(precision));
+        self.networks.iter_mut().try_for_each(|network| network.compute_in(precision))?;
         Ok(self)
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, rc::Rc};
 
 use candle_core::{DType, Tensor};
-use hemf_kernels::{Part, Sums, as_part, native};
+use hemf_kernels::{Part, Rounded, Sums, as_part, native};
 use hemf_model::{Classifier, Mode};
 
 use crate::{
@@ -211,6 +211,11 @@ impl Learner {
     /// Adds a batch to what was gathered. The gradients of the step's last are summed over the ranks while the backward
     /// pass goes on.
     fn add(&self, gathered: &mut Gathered, batch: &StepBatch<'_>, last: bool) -> Result<(), Error> {
+        let weights = (self.dtype == DType::BF16).then(|| Rounded::of(self.optimizer.tensors())).transpose()?;
+        weights.unwrap_or_default().within(|| self.add_batch(gathered, batch, last))
+    }
+
+    fn add_batch(&self, gathered: &mut Gathered, batch: &StepBatch<'_>, last: bool) -> Result<(), Error> {
         let images = &batch.images.to_device(self.optimizer.device())?.to_dtype(self.dtype)?;
         let ((logits, loss, weight), tape) = hemf_kernels::record(|| {
             let logits = self.model.forward(images, Mode::Train { seed: batch.seed })?.to_dtype(DType::F32)?;

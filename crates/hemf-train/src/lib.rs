@@ -94,7 +94,7 @@ pub use hemf_metrics::{Predictions, Report, write_report};
 /// This program's name and version, as stored in checkpoints.
 const PROGRAM: &str = concat!("hemf ", env!("CARGO_PKG_VERSION"));
 
-pub use hemf_kernels::{Recycling, Replay, awake, leave_threads_to_rayon};
+pub use hemf_kernels::{Recycling, Replay, Rounded, awake, leave_threads_to_rayon};
 
 /// Uses `threads` threads for everything from here on, by default as many as there are cores; call it once, before anything
 /// else. The calling thread is one of them: it takes part in the work that it hands out, instead of sleeping until the

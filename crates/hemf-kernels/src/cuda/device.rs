@@ -1,13 +1,15 @@
 //! Launches on a GPU.
 
 use super::launch::{Argument, Launch, MOST_NUMBERS, MOST_SHARED, Output, View, Where};
-use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaSlice, CudaView, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
+    CudaFunction, CudaSlice, CudaView, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
 };
+use candle_core::cuda_backend::{DeviceId, WrapErr};
 use candle_core::{CudaDevice, CudaStorage, DType, Result, Storage, bail};
 use half::bf16;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// `kernels.cu` as `build.rs` compiled it, for maps of f32 and of bf16.
 const F32: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels-f32.ptx"));
@@ -67,14 +69,10 @@ enum Held<'a> {
 
 pub(super) fn execute(launch: &Launch) -> Result<Vec<Output>> {
     let device = device(launch)?;
-    let (name, text) = module(launch.maps)?;
-    let function = device.get_or_load_custom_func(launch.kernel, name, text)?;
-    // More than this is given only to kernels that asked for it.
-    if launch.shared > 48 << 10 {
-        function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, MOST_SHARED as i32).w()?;
-    }
+    let function = function(launch, device)?;
     let mut held = launch.arguments.iter().map(|argument| hold(argument, device)).collect::<Result<Vec<_>>>()?;
-    let mut builder = function.builder();
+    let stream = device.cuda_stream();
+    let mut builder = stream.launch_builder(&function);
     for argument in &mut held {
         match argument {
             Held::Size(n) => builder.arg(&*n),
@@ -124,6 +122,27 @@ fn device<'a>(launch: &'a Launch) -> Result<&'a CudaDevice> {
         Some(view) => Ok(storage(view)?.device()),
         None => bail!("{}: a kernel that reads nothing", launch.kernel),
     }
+}
+
+thread_local! {
+    /// Kernels that have been launched from this thread: to look one up in its module takes as long as to launch it.
+    static FUNCTIONS: RefCell<HashMap<(DeviceId, &'static str, DType), CudaFunction>> = RefCell::default();
+}
+
+/// The kernel on the device.
+fn function(launch: &Launch, device: &CudaDevice) -> Result<CudaFunction> {
+    FUNCTIONS.with_borrow_mut(|functions| {
+        let key = (device.id(), launch.kernel, launch.maps);
+        if let Some(function) = functions.get(&key) {
+            return Ok(function.clone());
+        }
+        let (name, text) = module(launch.maps)?;
+        let function = device.get_or_load_custom_func(launch.kernel, name, text)?.into_cuda_function();
+        // More than 48 KB is given only to kernels that asked for it.
+        function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, MOST_SHARED as i32).w()?;
+        functions.insert(key, function.clone());
+        Ok(function)
+    })
 }
 
 /// The module with kernels for maps of a type: its name, and its text.

@@ -13,6 +13,7 @@
 #include "../linear/linear.cu"
 #include "../pool/pool.cu"
 #include "../rotary/rotary.cu"
+#include "../rounded/rounded.cu"
 #include "../scale/scale.cu"
 #include "../squares/squares.cu"
 #include "columns.cu"

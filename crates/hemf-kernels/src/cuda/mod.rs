@@ -24,6 +24,7 @@ pub use launch::launched;
 pub(crate) use launch::{Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View, blocks_for};
 pub(crate) use several::first_blocks;
 
+use crate::rounded;
 use crate::tape::{self, Needs};
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail,
@@ -66,7 +67,8 @@ pub(crate) trait Kernels: Send + Sync + 'static {
 /// Applies an operation to one to three tensors, which kernels suit; its gradient needs what is said.
 pub(crate) fn apply(op: impl Kernels, needs: Needs, inputs: &[&Tensor]) -> Result<Tensor> {
     let inputs: Vec<Tensor> = inputs.iter().map(|t| t.contiguous()).collect::<Result<_>>()?;
-    let alike = |t: &Tensor| (t.dtype() != inputs[0].dtype()).then(|| t.to_dtype(inputs[0].dtype())).transpose();
+    let alike =
+        |t: &Tensor| (t.dtype() != inputs[0].dtype()).then(|| rounded::of_type(t, inputs[0].dtype())).transpose();
     let op = OnGpu { alike: inputs.iter().map(alike).collect::<Result<_>>()?, op };
     match inputs.as_slice() {
         [x] => tape::apply1(op, needs, x),

@@ -101,6 +101,11 @@ impl Optimizer {
         self.slots.iter().map(|slot| slot.parameter.var.elem_count()).sum()
     }
 
+    /// The tensors that it changes.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        self.slots.iter().map(|slot| slot.parameter.var.as_tensor())
+    }
+
     /// The name of the parameter at `place`.
     pub(crate) fn name(&self, place: usize) -> &str {
         &self.slots[place].parameter.name
