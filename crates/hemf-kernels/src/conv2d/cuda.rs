@@ -6,7 +6,7 @@ use super::cudnn::{Pass, run as by_cudnn};
 use super::{Conv2d, Geometry};
 use crate::cuda::{Kernels, Launch, Output, View, blocks_for, column_sums};
 use crate::linear::cuda::add_bias;
-use candle_core::{Result, Shape, Tensor};
+use candle_core::{DType, Result, Shape, Tensor};
 
 impl Geometry {
     /// Output pixels.
@@ -37,14 +37,15 @@ impl Geometry {
 
     /// The weight (O, I, k, k) as (O, k k I).
     fn weight(&self, w: &View) -> Result<Tensor> {
-        Ok(turn(w, self.inputs, self.k * self.k)?.tensor((self.outputs, self.patch_values())))
+        Ok(turn(w, self.inputs, self.k * self.k, w.dtype())?.tensor((self.outputs, self.patch_values())))
     }
 }
 
-/// Matrices (rows, width), turned.
-fn turn(x: &View, rows: usize, width: usize) -> Result<Output> {
+/// Matrices (rows, width), turned; of their type or f32.
+fn turn(x: &View, rows: usize, width: usize, dtype: DType) -> Result<Output> {
     let n = x.count();
-    let launch = Launch::new("turn", x.dtype(), blocks_for(n)).read(x).write(x.dtype(), n);
+    let kernel = if dtype == x.dtype() { "turn" } else { "turn_wide" };
+    let launch = Launch::new(kernel, x.dtype(), blocks_for(n)).read(x).write(dtype, n);
     let [y] = launch.size(n).size(rows).size(width).run()?;
     Ok(y)
 }
@@ -101,9 +102,14 @@ impl Kernels for Conv2d {
         if w.track_op() {
             let turned = match by_cudnn(g, Pass::Weight, &View::of(x)?, &View::of(&of_y)?)? {
                 Some(turned) => turned.tensor((g.outputs, g.patch_values())),
-                None => of_y.t()?.matmul(&g.patches(&View::of(x)?)?)?,
+                None => {
+                    let columns = g.patches(&View::of(x)?)?;
+                    let (pixels, values) = (g.out_pixels(), g.patch_values());
+                    let turned = View::of(&of_y)?.transposed_times(&View::of(&columns)?, pixels, g.outputs, values)?;
+                    turned.tensor((g.outputs, values))
+                }
             };
-            gradients[1] = Some(turn(&View::of(&turned)?, g.k * g.k, g.inputs)?.tensor(w.shape()));
+            gradients[1] = Some(turn(&View::of(&turned)?, g.k * g.k, g.inputs, DType::F32)?.tensor(w.shape()));
         }
         if let Some(bias) = inputs.get(2) {
             let db = bias.track_op().then(|| column_sums(&View::of(&of_y)?, g.out_pixels(), g.outputs));

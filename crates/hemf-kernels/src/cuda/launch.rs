@@ -90,19 +90,6 @@ impl<'a> View<'a> {
 }
 
 impl View<'_> {
-    /// The product of these values as a matrix (m, k) and of `other`, (n, k), transposed -> (m, n), by candle's own products:
-    /// cuBLAS on a GPU.
-    pub(crate) fn times_transposed(&self, other: &View, m: usize, k: usize, n: usize) -> Result<Output> {
-        use candle_core::backend::BackendStorage;
-        let left = Layout::new((m, k).into(), vec![k, 1], self.range.start);
-        let right = Layout::new((k, n).into(), vec![1, k], other.range.start);
-        match (self.storage()?, other.storage()?) {
-            (Where::Cuda(a), Where::Cuda(b)) => Ok(Output(Storage::Cuda(a.matmul(b, (1, m, n, k), &left, &right)?))),
-            (Where::Cpu(a), Where::Cpu(b)) => Ok(Output(Storage::Cpu(a.matmul(b, (1, m, n, k), &left, &right)?))),
-            _ => bail!("a product of values in different places"),
-        }
-    }
-
     pub(crate) fn storage(&self) -> Result<Where<'_>> {
         Ok(match &self.values {
             Values::Cuda(storage) => Where::Cuda(storage),

@@ -13,6 +13,7 @@ mod device;
 #[cfg(test)]
 pub(crate) mod emulator;
 mod launch;
+mod products;
 mod several;
 #[cfg(test)]
 mod tests;

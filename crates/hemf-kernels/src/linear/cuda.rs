@@ -24,7 +24,10 @@ impl Kernels for Linear {
         let ((rows, width), outputs) = (rows_of(x.shape()), w.dim(0)?);
         let (x, w, g) = (x.reshape((rows, width))?, w.reshape((outputs, width))?, g.reshape((rows, outputs))?);
         let dx = inputs[0].track_op().then(|| g.matmul(&w)?.reshape(inputs[0].shape()));
-        let dw = inputs[1].track_op().then(|| g.t()?.matmul(&x)?.reshape(inputs[1].shape()));
+        let dw = inputs[1].track_op().then(|| -> Result<Tensor> {
+            let dw = View::of(&g)?.transposed_times(&View::of(&x)?, rows, outputs, width)?;
+            Ok(dw.tensor(inputs[1].shape()))
+        });
         let mut gradients = vec![dx.transpose()?, dw.transpose()?];
         if let Some(bias) = inputs.get(2) {
             let db = bias.track_op().then(|| column_sums(&View::of(&g)?, rows, outputs));
