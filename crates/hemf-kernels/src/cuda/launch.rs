@@ -119,6 +119,11 @@ impl Output {
         Self(storage)
     }
 
+    /// As a tensor whose gradient is wanted.
+    pub(crate) fn variable(self, shape: impl Into<Shape>) -> Tensor {
+        Tensor::from_storage(self.0, shape, BackpropOp::none(), true)
+    }
+
     /// As a tensor without a history.
     pub(crate) fn tensor(self, shape: impl Into<Shape>) -> Tensor {
         Tensor::from_storage(self.0, shape, BackpropOp::none(), false)

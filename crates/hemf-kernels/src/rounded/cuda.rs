@@ -24,7 +24,11 @@ fn some(tensors: &[&Tensor]) -> Result<Vec<Tensor>> {
     let launch = Launch::new("round_tensors", DType::BF16, blocks).read_all(&views);
     let launch = launch.sizes(&lengths).sizes(&first_block).sizes(&places).size(tensors.len());
     let [rounded] = launch.write(DType::BF16, all).run()?;
-    let rounded = rounded.tensor(all);
+    // Operations make the gradients of what they see tracked.
+    let rounded = match tensors.iter().any(|t| t.track_op()) {
+        true => rounded.variable(all),
+        false => rounded.tensor(all),
+    };
     let part = |(t, (place, length)): (&&Tensor, (usize, usize))| rounded.narrow(0, place, length)?.reshape(t.shape());
     tensors.iter().zip(places.into_iter().zip(lengths)).map(part).collect()
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cuda::emulator::emulated;
 use crate::testing::random;
-use candle_core::Device;
+use candle_core::{Device, Var};
 
 fn values(t: &Tensor) -> Vec<f32> {
     t.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
@@ -37,6 +37,24 @@ fn operations_take_the_copies_while_they_are_to() {
         assert_eq!(zeros.within(|| with(&random(&[4, 8], 2))), before, "another tensor");
         let wide = values(&zeros.within(|| crate::linear(&random(&[3, 8], 1), &weight, None).unwrap()));
         assert!(wide.iter().any(|y| *y != 0.0), "f32 needs no copy");
+    });
+}
+
+#[test]
+fn weights_have_their_gradients_as_without_copies() {
+    emulated(|| {
+        let x = random(&[3, 8], 1).to_dtype(DType::BF16).unwrap();
+        let [weight, bias] = [&[4, 8][..], &[4]].map(|shape| Var::from_tensor(&random(shape, 2)).unwrap());
+        let gradients = || {
+            let pass = || crate::linear(&x, &weight, Some(&bias))?.to_dtype(DType::F32)?.sqr()?.sum_all();
+            let (loss, tape) = crate::record(pass).unwrap();
+            let gradients = tape.backward(&loss).unwrap();
+            [&weight, &bias].map(|var| values(gradients.get(var).expect("a gradient")))
+        };
+        let want = gradients();
+        assert!(want.iter().flatten().any(|g| *g != 0.0));
+        let rounded = Rounded::of([weight.as_tensor(), bias.as_tensor()]).unwrap();
+        assert_eq!(rounded.within(gradients), want);
     });
 }
 

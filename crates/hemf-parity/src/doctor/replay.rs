@@ -3,7 +3,7 @@
 use super::operations::random;
 use super::{Check, distance};
 use candle_core::{DType, Device, Result, Tensor};
-use hemf_kernels::Replay;
+use hemf_kernels::{Replay, launched};
 
 /// A pass of several operations noted and repeated, with other values each time, against the same simply run. `None` on the
 /// processor, where nothing is noted.
@@ -21,12 +21,15 @@ pub(super) fn check(device: &Device) -> Result<Option<Check>> {
         hemf_kernels::linear(&y.transpose(1, 2)?.contiguous()?.mean((1, 2))?, &turned, None)
     };
     let (replay, mut forward, mut error) = (Replay::default(), 0f64, None);
-    for seed in 10..14 {
-        let x = there(&[2, 9, 7, 8], seed)?;
-        match replay.run(&x, pass) {
-            Ok(y) => forward = forward.max(distance(&y, &pass(&x)?)?),
-            Err(failed) => error = failed.to_string().lines().next().map(str::to_owned),
+    let (outcome, kernels) = launched(|| -> Result<()> {
+        for seed in 10..14 {
+            let x = there(&[2, 9, 7, 8], seed)?;
+            forward = forward.max(distance(&replay.run(&x, pass)?, &pass(&x)?)?);
         }
+        Ok(())
+    });
+    if let Err(failed) = outcome {
+        error = failed.to_string().lines().next().map(str::to_owned);
     }
     match replay.graphs() {
         (0, refused) if refused.is_empty() => return Ok(None), // a build that notes nothing
@@ -40,7 +43,7 @@ pub(super) fn check(device: &Device) -> Result<Option<Check>> {
         forward: error.is_none().then_some(forward),
         backward: Some(0.0), // it has none
         tolerance: 0.0,
-        kernels: Vec::new(),
+        kernels,
         error,
     }))
 }

@@ -59,7 +59,7 @@ pub struct RunConfig {
 }
 
 /// The images and how they become batches.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
     /// A manifest, or a folder of images; relative paths start at the working folder.
@@ -98,21 +98,6 @@ impl Default for RunConfig {
             data: DataConfig::default(),
             train: TrainConfig::default(),
             output: OutputConfig::default(),
-        }
-    }
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            path: None,
-            allow_changed: false,
-            prepare: Prepare::default(),
-            preprocessing: Preprocessing::default(),
-            augmentation: Augmentation::default(),
-            sampling: Sampling::default(),
-            cache: 0,
-            workers: 2,
         }
     }
 }
