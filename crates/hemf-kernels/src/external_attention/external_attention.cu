@@ -28,6 +28,9 @@ struct Work {
     u32 tokens, heads, d, slots, tile, per_block, blocks;
     // Fours of channels and of slots; from a four to the next of the same token, and of the same slot.
     u32 task, first, last, fours, quads, reach, span;
+    // The thread's number where there are more threads than work: it is not always the last warps that have none, since
+    // which quarter of a multiprocessor a warp is on goes by its number.
+    u32 thread;
 
     // As cuda.rs tells them.
     __device__ inline Work(const Sizes& given)
@@ -35,6 +38,7 @@ struct Work {
           per_block(given.of[5]), blocks(given.of[6]) {
         task = blockIdx.x / blocks, first = blockIdx.x % blocks * per_block, last = min(first + per_block, tokens);
         fours = (d + 3) / 4, quads = (slots + 7) / 8 * 2, reach = tile + 1, span = 4 * quads + 1;
+        thread = (threadIdx.x + task * WARP) % blockDim.x;
     }
 
     // Slots with those that are too many: their rows of memories are zeros.
@@ -154,7 +158,7 @@ __device__ inline void keep(const float (&of)[4][4], Four<float>* weights, u32 r
 // Hands the tokens' weights times a memory, (count, d), to `use(token, four of channels, sums)`.
 template <class Use>
 __device__ inline void weigh(const Four<float>* weights, const Four<float>* memory, u32 count, const Work& w, Use use) {
-    u32 down = blockDim.x / w.fours, c = threadIdx.x % w.fours, group = threadIdx.x / w.fours;
+    u32 down = blockDim.x / w.fours, c = w.thread % w.fours, group = w.thread / w.fours;
     if (group >= down) return;
     // A group is of 4 tokens; four groups are side by side in 16 tokens.
     for (u32 row; (row = group / 4 * 16 + group % 4) < count; group += down) {
@@ -183,7 +187,7 @@ struct TokenSums {
 
     __device__ inline TokenSums(const Work& w) {
         half = w.quads / 2, pieces = half * w.fours, teams = blockDim.x / pieces;
-        piece = threadIdx.x % pieces, team = threadIdx.x / pieces, c = piece / half, quad = piece % half;
+        piece = w.thread % pieces, team = w.thread / pieces, c = piece / half, quad = piece % half;
     }
 
     // The slot of of[i].
