@@ -81,7 +81,7 @@ impl Subject {
         match self {
             Self::Infer { model, images, rounded, replay } => {
                 let forward = |images: &Tensor| model.forward(images, Mode::Eval);
-                std::hint::black_box(awake(|| rounded.within(|| replay.run(images, forward)))?);
+                std::hint::black_box(awake(device(), || rounded.within(|| replay.run(images, forward)))?);
                 device().synchronize()?; // a GPU may still be at work when the call returns
                 Ok(0.0)
             }

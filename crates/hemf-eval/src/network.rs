@@ -186,7 +186,7 @@ impl Network {
         let network = if dtype == DType::F32 { &self.packed } else { &self.model }; // packed weights are f32
         let images = images.to_dtype(dtype)?;
         let forward = |images: &Tensor| network.forward(images, Mode::Eval)?.to_dtype(DType::F32);
-        let logits = hemf_train::awake(|| self.rounded.within(|| self.replay.run(&images, forward)));
+        let logits = hemf_train::awake(device(), || self.rounded.within(|| self.replay.run(&images, forward)));
         let lower = "--device cpu has room, and takes longer";
         let asked = Asked { batch: pictures.len(), size: self.preprocessing().size, expected: None, lower };
         Ok(logits.map_err(|error| explain_memory(error.into(), &asked))?.to_vec2()?)

@@ -1,19 +1,24 @@
 //! One pool of threads, not two.
 
+use candle_core::Device;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs `work` with the other threads awake: between two kernels they look for the next instead of falling asleep, from
 /// which it takes longer to wake them than many a kernel takes. They give way to threads of other kinds. For work that is
-/// kernel after kernel, such as a pass through a network; useful on a thread of the pool (`use_current_thread`).
-pub fn awake<T>(work: impl FnOnce() -> T) -> T {
+/// kernel after kernel, such as a pass through a network, where that is done by the processor (`on`); useful on a thread of
+/// the pool (`use_current_thread`).
+pub fn awake<T>(on: &Device, work: impl FnOnce() -> T) -> T {
     struct Done(Arc<AtomicBool>);
     impl Drop for Done {
         fn drop(&mut self) {
             self.0.store(true, Ordering::Relaxed);
         }
     }
-    let Some(here) = rayon::current_thread_index() else { return work() };
+    let here = match rayon::current_thread_index() {
+        Some(here) if on.is_cpu() => here,
+        _ => return work(),
+    };
     let done = Arc::new(AtomicBool::new(false));
     let _done = Done(done.clone());
     rayon::spawn_broadcast(move |thread| {
@@ -62,11 +67,11 @@ mod tests {
     fn work_with_threads_awake_gives_what_it_gives_and_ends() {
         let sum = || (0..10_000u64).into_par_iter().sum::<u64>();
         let want = sum();
-        assert_eq!(awake(sum), want); // on a thread of its own
+        assert_eq!(awake(&Device::Cpu, sum), want); // on a thread of its own
         for threads in [1, 2, 5] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             for _ in 0..50 {
-                assert_eq!(pool.install(|| awake(|| awake(sum) + sum())), 2 * want);
+                assert_eq!(pool.install(|| awake(&Device::Cpu, || awake(&Device::Cpu, sum) + sum())), 2 * want);
             }
             // Threads that were still awake would take all of them.
             assert_eq!(pool.broadcast(|_| ()).len(), threads);
@@ -76,7 +81,7 @@ mod tests {
     #[test]
     fn threads_fall_asleep_after_a_panic() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        let panicked = pool.install(|| std::panic::catch_unwind(|| awake(|| panic!("as told"))));
+        let panicked = pool.install(|| std::panic::catch_unwind(|| awake(&Device::Cpu, || panic!("as told"))));
         assert!(panicked.is_err() && pool.broadcast(|_| ()).len() == 3);
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn predict(
         }
         let batch = batch?;
         let images = batch.images.to_device(device)?;
-        let logits = hemf_kernels::awake(|| model.forward(&images, Mode::Eval));
+        let logits = hemf_kernels::awake(device, || model.forward(&images, Mode::Eval));
         let logits = logits.map_err(|error| no_room(error.into(), &images))?;
         let labels = batch.labels.to_vec1::<u32>()?;
         for (logits, label) in logits.to_vec2::<f32>()?.iter().zip(labels) {
