@@ -15,15 +15,21 @@ use crate::{
     optim::first_not_finite,
 };
 
-/// When the state was last saved, and which.
+/// Saving that is done in less is never put off.
+const QUICK: Duration = Duration::from_millis(250);
+/// Saving may take one of so many parts of the time.
+const SHARE: u32 = 10;
+
+/// When the state was last saved, which, and how long that took.
 pub(super) struct SaveClock {
     at: Instant,
     what: Option<Progress>,
+    took: Duration,
 }
 
 impl SaveClock {
     pub(super) fn now() -> Self {
-        Self { at: Instant::now(), what: None }
+        Self { at: Instant::now(), what: None, took: Duration::ZERO }
     }
 
     fn is_due(&self, every: SaveEvery, step: usize) -> bool {
@@ -33,12 +39,27 @@ impl SaveClock {
             SaveEvery::Minutes(Every { every }) => self.at.elapsed() >= Duration::from_secs(60 * every as u64),
         }
     }
+
+    /// Whether so long after the last save another one is worth its time.
+    fn is_worth_it(&self, after: Duration) -> bool {
+        self.took < QUICK || after >= SHARE * self.took
+    }
 }
 
 impl Trainer {
     /// Saves the state within an epoch, when that is due.
     pub(super) fn save_if_due(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         match self.saved.is_due(self.card.config.train.checkpoint, self.progress.step) {
+            true => self.save_last(observer),
+            false => Ok(()),
+        }
+    }
+
+    /// Saves the state that was just validated or is at an epoch's end; but for the run's last, not if the last save was a
+    /// moment ago for the time that it took: a GPU is through a small epoch of a large network before that is on disk.
+    pub(super) fn save_recorded(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let over = self.progress.epoch == self.epochs() || self.progress.stopped_early;
+        match over || self.saved.is_worth_it(self.saved.at.elapsed()) {
             true => self.save_last(observer),
             false => Ok(()),
         }
@@ -52,6 +73,7 @@ impl Trainer {
             return Ok(());
         }
         self.check_finite()?;
+        let begun = Instant::now();
         let last = self.folder.last();
         let Some(log) = &self.log else {
             self.last_good = Some(last.path().to_path_buf()); // rank 0 saves
@@ -66,7 +88,7 @@ impl Trainer {
         }
         last.save_after(&self.folder.previous(), &card, &self.store.state(), (&self.progress, &state))?;
         self.last_good = Some(last.path().to_path_buf());
-        self.saved = SaveClock { at: Instant::now(), what: Some(self.progress.clone()) };
+        self.saved = SaveClock { at: Instant::now(), what: Some(self.progress.clone()), took: begun.elapsed() };
         self.tidy_top()
     }
 
@@ -146,5 +168,20 @@ impl Trainer {
         let state = self.store.state().into_iter().filter(|(_, tensor)| tensor.dtype() == DType::F32);
         let (mut names, tensors): (Vec<_>, Vec<_>) = state.unzip();
         Ok(first_not_finite(&tensors)?.map(|place| names.swap_remove(place)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saving_takes_a_small_part_of_the_time() {
+        let clock = |took| SaveClock { took: Duration::from_millis(took), ..SaveClock::now() };
+        let seconds = Duration::from_secs;
+        assert!(SaveClock::now().is_worth_it(seconds(0)));
+        assert!(clock(249).is_worth_it(seconds(0)));
+        assert!(!clock(1200).is_worth_it(seconds(11)));
+        assert!(clock(1200).is_worth_it(seconds(12)));
     }
 }

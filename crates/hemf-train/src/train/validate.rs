@@ -51,7 +51,7 @@ impl Trainer {
             let steps = self.learner.schedule().steps() / self.card.config.train.epochs;
             draw_curves(log.epochs(), steps, &self.folder)?;
         }
-        self.save_last(observer)?;
+        self.save_recorded(observer)?;
         observer.event(&Event::Epoch { record: &record, best });
         if self.progress.stopped_early {
             let waited = self.progress.waiting.map_or(0, |waiting| waiting.validations);
