@@ -24,11 +24,9 @@ impl ChannelAttention {
 
     /// The gates alone: (B, H, W, C) -> (B, 1, 1, C).
     pub fn gate(&self, x: &Tensor) -> Result<Tensor> {
-        let (batch, _, _, channels) = x.dims4()?;
         let pooled = hemf_kernels::pixel_mean_max(x)?; // (B, 2, C)
         let inner = self.fc1.forward_then(&pooled, Epilogue::activation(Activation::Relu))?;
-        let both = self.fc2.forward(&inner)?.sum(1)?;
-        hemf_kernels::sigmoid(&both)?.reshape((batch, 1, 1, channels))
+        hemf_kernels::sigmoid(&hemf_kernels::row_sum(&self.fc2.forward(&inner)?)?)
     }
 
     /// The map times its gates: (B, H, W, C) -> (B, H, W, C).

@@ -97,17 +97,11 @@ impl BatchNorm {
             bail!("batch norm in training needs more than one pixel in the batch: use a larger batch or larger images");
         }
         let unbiased = pixels as f64 / (pixels - 1) as f64;
-        let moved = |running: &Tensor, batch: &Tensor, factor: f64| -> Result<()> {
-            if !running.is_variable() {
-                bail!(
-                    "batch norm in training needs running statistics that are variables: build the model from a store"
-                );
-            }
-            let value = ((running.detach() * (1.0 - Self::MOMENTUM))? + (batch * (Self::MOMENTUM * factor))?)?;
-            Var::from_tensor(running)?.set(&value)
-        };
-        moved(&self.running_mean, &stats.mean, 1.0)?;
-        moved(&self.running_var, &stats.variance, unbiased)?;
+        if !self.running_mean.is_variable() || !self.running_var.is_variable() {
+            bail!("batch norm in training needs running statistics that are variables: build the model from a store");
+        }
+        let running = ChannelStats { mean: self.running_mean.clone(), variance: self.running_var.clone() };
+        running.move_towards(stats, Self::MOMENTUM, unbiased)?;
         let count = (self.num_batches_tracked.detach() + 1.0)?;
         Var::from_tensor(&self.num_batches_tracked)?.set(&count)
     }

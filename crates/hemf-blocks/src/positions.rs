@@ -18,12 +18,22 @@ pub struct Positions {
     read: Arc<Mutex<Read>>,
 }
 
-/// What was read from a GPU and made of it.
+/// What was read, and made of it.
 #[derive(Debug, Default)]
 struct Read {
+    /// From a GPU.
     decay: Option<Vec<f32>>,
-    /// The table of the map size last asked for, (height, width).
-    rotary: Option<((usize, usize), RotaryTable)>,
+    rotary: Option<Rotary>,
+}
+
+/// The table last asked for.
+#[derive(Debug)]
+struct Rotary {
+    /// Of the map, (height, width).
+    size: (usize, usize),
+    /// What it was made of, where that is in main memory and may change.
+    angle: Option<Vec<f32>>,
+    table: RotaryTable,
 }
 
 impl Positions {
@@ -49,14 +59,15 @@ impl Positions {
 
     /// Sines and cosines for the pixels of a map, whose position is y W + x.
     pub fn rotary(&self, height: usize, width: usize) -> Result<RotaryTable> {
-        let new = || RotaryTable::new(&self.angle, height, width);
-        if native(&self.angle) {
-            return new();
-        }
+        let size = (height, width);
+        let angle = native(&self.angle).then(|| self.angle.to_vec1()).transpose()?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         match &read.rotary {
-            Some((size, table)) if *size == (height, width) => Ok(table.clone()),
-            _ => Ok(read.rotary.insert(((height, width), new()?)).1.clone()),
+            Some(known) if known.size == size && (angle.is_none() || angle == known.angle) => Ok(known.table.clone()),
+            _ => {
+                let table = RotaryTable::new(&self.angle, height, width)?;
+                Ok(read.rotary.insert(Rotary { size, angle, table }).table.clone())
+            }
         }
     }
 
@@ -100,8 +111,12 @@ mod tests {
             vars.data().lock().unwrap()[*name].set(&Tensor::new(values.as_slice(), &Device::Cpu).unwrap()).unwrap();
         }
         assert_eq!(positions.decay().unwrap(), [-0.25; 4]);
-        let sines = positions.rotary(1, 3).unwrap().sin().to_vec2::<f32>().unwrap();
-        assert_eq!(sines[2][0], 1f64.sin() as f32);
+        let first = positions.rotary(1, 3).unwrap();
+        assert_eq!(first.sin().to_vec2::<f32>().unwrap()[2][0], 1f64.sin() as f32);
+        assert_eq!(positions.rotary(1, 3).unwrap().sin().id(), first.sin().id(), "made once");
+        vars.data().lock().unwrap()["angle"].set(&Tensor::new(&[0.25f32; 4], &Device::Cpu).unwrap()).unwrap();
+        let second = positions.rotary(1, 3).unwrap().sin().to_vec2::<f32>().unwrap();
+        assert_eq!(second[2][0], 0.5f64.sin() as f32, "what is loaded later counts");
 
         // Elsewhere than in main memory, they are read once.
         hemf_kernels::composed(|| {

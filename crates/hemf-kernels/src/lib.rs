@@ -84,7 +84,7 @@ pub use memory::Recycling;
 pub use mixed::tf32;
 pub use packed::{Epilogue, Norm, PackedConv2d, PackedLinear};
 pub use part::{Part, Sums, as_part, first_of_part, sum_on_host};
-pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max};
+pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max, row_sum};
 pub use profile::{Cost, Pass, profile};
 pub use replay::Replay;
 pub use rotary::{RotaryTable, rotary};

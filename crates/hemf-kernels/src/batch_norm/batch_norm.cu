@@ -41,3 +41,12 @@ KERNEL(batch_norm_backward, const T* __restrict__ x, const T* __restrict__ w, co
     float inverse = inverse_deviation(variance[c], eps), normal = (wide(x[i]) - mean[c]) * inverse;
     put(&dx[i], wide(w[c]) * inverse * (wide(g[i]) - share * (sums[width + c] + normal * sums[c])));
 }
+
+// Running mean and variance, (width) each, moved towards those of a batch: `keep` of what they are and a share of these.
+KERNEL(batch_norm_move, Changed running, Unchanged batch, u32 width, float keep, float of_mean, float of_variance) {
+    size_t i = place();
+    if (i >= 2 * size_t(width)) return;
+    u32 which = i / width, c = i % width;
+    float* value = &running.of[which][c];
+    *value = *value * keep + batch.of[which][c] * (which == 0 ? of_mean : of_variance);
+}

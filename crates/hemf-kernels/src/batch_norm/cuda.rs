@@ -20,6 +20,17 @@ pub(super) fn statistics(x: &Tensor) -> Result<ChannelStats> {
     Ok(ChannelStats { mean, variance })
 }
 
+/// [`ChannelStats::move_towards`] of statistics in f32.
+pub(super) fn move_towards(running: &ChannelStats, batch: &ChannelStats, momentum: f64, unbiased: f64) -> Result<()> {
+    let width = running.mean.elem_count();
+    let views = [View::of(&batch.mean)?, View::of(&batch.variance)?];
+    let launch = Launch::new("batch_norm_move", DType::F32, blocks_for(2 * width));
+    let launch = launch.change(vec![&running.mean, &running.variance]).read_all(&views).size(width);
+    let launch = launch.number((1.0 - momentum) as f32).number(momentum as f32).number((momentum * unbiased) as f32);
+    let [] = launch.run()?;
+    Ok(())
+}
+
 /// Normalises by `stats`, which are of a batch of so many pixels, or constants.
 pub(super) fn apply(
     x: &Tensor,

@@ -21,7 +21,7 @@ use crate::host::{self, host, native, tensor};
 use crate::mixed::{in_f32, is_half, wide};
 use crate::part;
 use crate::tape::{self, Needs};
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, Var, bail};
 
 /// Mean and variance (biased) of each channel over all pixels.
 #[derive(Clone, Debug)]
@@ -49,6 +49,29 @@ impl ChannelStats {
         }
         let (mean, variance) = cpu::statistics(&host(&x)?, width);
         Ok(Self { mean: tensor(mean, width)?, variance: tensor(variance, width)? })
+    }
+
+    /// Moves these running statistics, which are variables, a part of the way to those of a batch, in place: the mean by
+    /// `momentum`, and the variance to `unbiased` times the batch's.
+    ///
+    /// Fails when they are no variables, or their sizes differ.
+    pub fn move_towards(&self, batch: &Self, momentum: f64, unbiased: f64) -> Result<()> {
+        let all = [&self.mean, &self.variance, &batch.mean, &batch.variance];
+        if all.iter().any(|t| t.dims() != self.mean.dims()) {
+            bail!("batch_norm: running statistics of {:?} for a batch's of {:?}", self.mean.dims(), batch.mean.dims());
+        }
+        if !self.mean.is_variable() || !self.variance.is_variable() {
+            bail!("batch_norm: running statistics that are no variables cannot be moved");
+        }
+        if crate::cuda::suits(&all) && all.iter().all(|t| t.dtype() == DType::F32 && t.is_contiguous()) {
+            return cuda::move_towards(self, batch, momentum, unbiased);
+        }
+        let moved = |running: &Tensor, batch: &Tensor, factor: f64| -> Result<()> {
+            let value = ((running.detach() * (1.0 - momentum))? + (batch * (momentum * factor))?)?;
+            Var::from_tensor(running)?.set(&value)
+        };
+        moved(&self.mean, &batch.mean, 1.0)?;
+        moved(&self.variance, &batch.variance, unbiased)
     }
 }
 

@@ -120,3 +120,35 @@ fn parts_of_a_batch_are_the_whole() {
         }
     }
 }
+
+#[test]
+fn running_statistics_move_towards_those_of_a_batch() {
+    let stats = |seed: u64| -> [Vec<f32>; 2] { [0, 1].map(|i| random(&[301], seed + i).to_vec1().unwrap()) };
+    let moved = || {
+        let of = |values: &[f32]| Tensor::new(values, &candle_core::Device::Cpu).unwrap();
+        let [running, batch] = [stats(1), stats(3)];
+        let running = running.map(|values| Var::from_tensor(&of(&values)).unwrap().into_inner());
+        let [mean, variance] = batch.map(|values| of(&values));
+        let batch = ChannelStats { mean, variance };
+        let [mean, variance] = running.clone();
+        ChannelStats { mean, variance }.move_towards(&batch, 0.1, 1.25).unwrap();
+        let constant = ChannelStats { mean: batch.mean.clone(), variance: batch.variance.clone() };
+        assert!(constant.move_towards(&batch, 0.1, 1.25).is_err(), "no variables");
+        let error = ChannelStats { mean: of(&[0.0]), ..constant }.move_towards(&batch, 0.1, 1.0).unwrap_err();
+        assert!(error.to_string().contains("for a batch's of"), "{error}");
+        running.map(|t| t.to_vec1::<f32>().unwrap())
+    };
+    let (running, batch) = (stats(1), stats(3));
+    let right = |got: [Vec<f32>; 2]| {
+        for (which, factor) in [1.0, 1.25].into_iter().enumerate() {
+            for (got, (r, b)) in got[which].iter().zip(running[which].iter().zip(&batch[which])) {
+                let want = f64::from(*r) * 0.9 + f64::from(*b) * 0.1 * factor;
+                assert!((f64::from(*got) - want).abs() < 1e-7, "{got} {want}");
+            }
+        }
+    };
+    right(moved());
+    if let Some(got) = crate::cuda::emulator::emulated(moved) {
+        right(got);
+    }
+}

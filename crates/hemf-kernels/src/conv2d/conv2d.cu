@@ -36,18 +36,3 @@ KERNEL(patches_backward, const T* __restrict__ columns, T* __restrict__ dx, u32 
     }
     put(&dx[i], sum);
 }
-
-// Matrices (n / rows / width, rows, width), each turned: a weight (O, I, k k) to (O, k k, I), or back.
-template <class Out>
-__device__ inline void turned(const T* x, Out* y, u32 n, u32 rows, u32 width) {
-    size_t i = place();
-    if (i >= n) return;
-    size_t matrix = i / rows / width, row = i % rows, column = i / rows % width;
-    put(&y[i], wide(x[(matrix * rows + row) * width + column]));
-}
-
-KERNEL(turn, const T* __restrict__ x, T* __restrict__ y, u32 n, u32 rows, u32 width) { turned(x, y, n, rows, width); }
-
-KERNEL(turn_wide, const T* __restrict__ x, float* __restrict__ y, u32 n, u32 rows, u32 width) {
-    turned(x, y, n, rows, width);
-}

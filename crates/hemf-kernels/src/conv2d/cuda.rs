@@ -4,7 +4,7 @@
 #[cfg(all(feature = "cudnn", not(test)))]
 use super::cudnn::{Pass, run as by_cudnn};
 use super::{Conv2d, Geometry};
-use crate::cuda::{Kernels, Launch, Output, View, blocks_for, column_sums};
+use crate::cuda::{Kernels, Launch, Output, View, blocks_for, column_sums, turn};
 use crate::linear::cuda::add_bias;
 use candle_core::{DType, Result, Shape, Tensor};
 
@@ -39,15 +39,6 @@ impl Geometry {
     fn weight(&self, w: &View) -> Result<Tensor> {
         Ok(turn(w, self.inputs, self.k * self.k, w.dtype())?.tensor((self.outputs, self.patch_values())))
     }
-}
-
-/// Matrices (rows, width), turned; of their type or f32.
-fn turn(x: &View, rows: usize, width: usize, dtype: DType) -> Result<Output> {
-    let n = x.count();
-    let kernel = if dtype == x.dtype() { "turn" } else { "turn_wide" };
-    let launch = Launch::new(kernel, x.dtype(), blocks_for(n)).read(x).write(dtype, n);
-    let [y] = launch.size(n).size(rows).size(width).run()?;
-    Ok(y)
 }
 
 /// The passes by cuDNN, which this build is without.

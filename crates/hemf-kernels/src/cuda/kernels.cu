@@ -17,3 +17,4 @@
 #include "../scale/scale.cu"
 #include "../squares/squares.cu"
 #include "columns.cu"
+#include "turned.cu"

@@ -17,6 +17,7 @@ mod products;
 mod several;
 #[cfg(test)]
 mod tests;
+mod turned;
 
 pub(crate) use columns::{Columns, Partial, column_sums};
 #[cfg(all(feature = "cudnn", not(test)))]
@@ -24,6 +25,7 @@ pub(crate) use launch::Where;
 pub use launch::launched;
 pub(crate) use launch::{Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View, blocks_for};
 pub(crate) use several::first_blocks;
+pub(crate) use turned::turn;
 
 use crate::rounded;
 use crate::tape::{self, Needs};

@@ -1,7 +1,7 @@
 //! Launches of `depthwise.cu`.
 
 use super::Depthwise;
-use crate::cuda::{Columns, Kernels, Launch, Output, Partial, View, blocks_for};
+use crate::cuda::{Columns, Kernels, Launch, Output, Partial, View, blocks_for, turn};
 use candle_core::{DType, Result, Shape, Tensor};
 
 /// Pixels of a strip, as in `depthwise.cu`.
@@ -59,7 +59,8 @@ impl Kernels for Depthwise {
         let mut gradients = vec![dx.map(|dx| dx.tensor(x.shape())), None, None];
         if w.track_op() || b.track_op() {
             let sums = self.weight_sums(&vx, &vg)?.finish(DType::F32, 1.0)?.tensor((taps + 1, channels));
-            gradients[1] = Some(sums.narrow(0, 0, taps)?.t()?.contiguous()?.reshape(w.shape())?);
+            let of_taps = sums.narrow(0, 0, taps)?;
+            gradients[1] = Some(turn(&View::of(&of_taps)?, taps, channels, DType::F32)?.tensor(w.shape()));
             gradients[2] = Some(sums.get(taps)?);
         }
         Ok(gradients)

@@ -1,7 +1,7 @@
 //! Launches of `external_attention.cu`.
 
 use super::Sizes;
-use crate::cuda::{Kernels, Launch, MOST_SHARED, Output, Partial, View};
+use crate::cuda::{Kernels, Launch, MOST_SHARED, Output, Partial, View, turn};
 use candle_core::{DType, Result, Shape, Tensor, bail};
 use std::sync::OnceLock;
 
@@ -166,7 +166,8 @@ impl Kernels for OnGpu {
         let launch = tiling.launch("external_attention_backward_values", shared, &reads);
         let launch = launch.write(DType::F32, blocks * slots * d).write(DType::F32, blocks * slots);
         let [partials, changes, common] = launch.write(DType::F32, tasks * tokens).sizes(&told).run()?;
-        let dmv = total(partials)?.tensor((slots, d)).t()?.contiguous()?;
+        let dmv = total(partials)?.tensor((slots, d));
+        let dmv = turn(&View::of(&dmv)?, slots, d, DType::F32)?.tensor((d, slots));
 
         let (changes, common) = (changes.tensor((blocks, slots)), common.tensor((tasks, tokens)));
         let (changes, common) = (View::of(&changes)?, View::of(&common)?);

@@ -9,7 +9,7 @@ pub(super) fn apply(x: &Tensor, pool: Pool) -> Result<Tensor> {
     if is_half(x) {
         return in_f32(x, |x| super::apply(x, pool));
     }
-    let (b, h, w, c) = x.dims4()?;
+    let (b, h, w, c) = pool.dims(x.shape())?;
     match pool {
         Pool::Cells => {
             let even = x.narrow(1, 0, h / 2 * 2)?.narrow(2, 0, w / 2 * 2)?;
@@ -21,5 +21,6 @@ pub(super) fn apply(x: &Tensor, pool: Pool) -> Result<Tensor> {
             Tensor::cat(&[rows.mean_keepdim(1)?, rows.max_keepdim(1)?], 1)
         }
         Pool::Mean => x.mean((1, 2)),
+        Pool::Rows => x.sum(1)?.reshape((b, 1, 1, c)),
     }
 }

@@ -128,28 +128,29 @@ pub(super) fn pixels_gradient(x: &[f32], g: &[f32], (_, height, width, c): Dims)
     dx
 }
 
-pub(super) fn mean(x: &[f32], (batch, height, width, c): Dims) -> Vec<f32> {
+/// Sums of the pixels of each image, divided.
+pub(super) fn sum(x: &[f32], (batch, height, width, c): Dims, divisor: f32) -> Vec<f32> {
     let pixels = height * width;
     let mut y = vec![0.0; batch * c];
     parallel::fill_bands(&mut y, c, 1, |first, images| {
         for (i, out) in images.chunks_exact_mut(c).enumerate() {
             sum_pixels(&x[(first + i) * pixels * c..][..pixels * c], out);
             for m in out.iter_mut() {
-                *m /= pixels as f32;
+                *m /= divisor;
             }
         }
     });
     y
 }
 
-pub(super) fn mean_gradient(g: &[f32], (batch, height, width, c): Dims) -> Vec<f32> {
+pub(super) fn sum_gradient(g: &[f32], (batch, height, width, c): Dims, divisor: f32) -> Vec<f32> {
     let pixels = height * width;
     let mut dx = parallel::unwritten(batch * pixels * c);
     parallel::fill_rows(&mut dx, c, |first, rows| {
         for (i, pixel) in rows.chunks_exact_mut(c).enumerate() {
             let g = &g[(first + i) / pixels * c..][..c];
             for (d, g) in pixel.iter_mut().zip(g) {
-                *d = g / pixels as f32;
+                *d = g / divisor;
             }
         }
     });

@@ -24,7 +24,7 @@ impl Kernels for Pool {
 
     fn forward(&self, inputs: &[View]) -> Result<(Output, Shape)> {
         let [x] = inputs else { unreachable!("one input") };
-        let (batch, height, width, channels) = x.shape().dims4()?;
+        let (batch, height, width, channels) = self.dims(&x.shape())?;
         let (dtype, pixels) = (x.dtype(), height * width);
         match self {
             Self::Cells => {
@@ -44,16 +44,18 @@ impl Kernels for Pool {
                 let [y, _] = pixel_mean_max(x)?;
                 Ok((y, (batch, 2, channels).into()))
             }
-            Self::Mean => {
+            Self::Mean | Self::Rows => {
                 let columns = Columns::new(batch, pixels, channels);
-                let sums = columns.partial::<1>("column_sums", dtype, &[x])?;
-                Ok((sums.finish(dtype, 1.0 / pixels as f32)?, (batch, channels).into()))
+                let sums =
+                    columns.partial::<1>("column_sums", dtype, &[x])?.finish(dtype, 1.0 / self.divisor(pixels))?;
+                let rows = matches!(self, Self::Rows);
+                Ok((sums, if rows { (batch, 1, 1, channels).into() } else { (batch, channels).into() }))
             }
         }
     }
 
     fn backward(&self, inputs: &[&Tensor], _: &Tensor, g: &Tensor) -> Result<Vec<Option<Tensor>>> {
-        let dims @ (batch, height, width, channels) = inputs[0].dims4()?;
+        let (batch, height, width, channels) = self.dims(inputs[0].shape())?;
         let (dtype, pixels, g) = (g.dtype(), height * width, View::of(g)?);
         let n = batch * pixels * channels;
         let launch = |kernel| Launch::new(kernel, dtype, blocks_for(n)).read(&g);
@@ -73,8 +75,11 @@ impl Kernels for Pool {
                 let launch = launch("pixel_mean_max_backward").read(&first).write(dtype, n);
                 launch.size(n).size(pixels).size(channels).run()?
             }
-            Self::Mean => launch("pixel_mean_backward").write(dtype, n).size(n).size(pixels).size(channels).run()?,
+            Self::Mean | Self::Rows => {
+                let launch = launch("pixel_sum_backward").write(dtype, n).size(n).size(pixels).size(channels);
+                launch.number(self.divisor(pixels)).run()?
+            }
         };
-        Ok(vec![Some(dx.tensor(dims))])
+        Ok(vec![Some(dx.tensor(inputs[0].shape()))])
     }
 }

@@ -97,7 +97,7 @@ KERNEL(pixel_mean_max_backward, const T* __restrict__ g, const u32* __restrict__
     put(&dx[i], of_mean + (pixel == first[image * channels + c] ? of_max : 0.0f));
 }
 
-KERNEL(pixel_mean_backward, const T* __restrict__ g, T* __restrict__ dx, u32 n, u32 pixels, u32 channels) {
+KERNEL(pixel_sum_backward, const T* __restrict__ g, T* __restrict__ dx, u32 n, u32 pixels, u32 channels, float divisor) {
     size_t i = place();
-    if (i < n) put(&dx[i], wide(g[i / channels / pixels * channels + i % channels]) / pixels);
+    if (i < n) put(&dx[i], wide(g[i / channels / pixels * channels + i % channels]) / divisor);
 }

@@ -13,7 +13,12 @@ fn peaked(shape: &[usize; 4], pool: Pool) -> Tensor {
     Tensor::from_vec(values, shape, &candle_core::Device::Cpu).unwrap()
 }
 
-const ALL: [Pool; 4] = [Pool::Cells, Pool::Channels, Pool::Pixels, Pool::Mean];
+/// A map as the pool takes it.
+fn shaped(map: Tensor, pool: Pool) -> Tensor {
+    if matches!(pool, Pool::Rows) { map.flatten(1, 2).unwrap() } else { map }
+}
+
+const ALL: [Pool; 5] = [Pool::Cells, Pool::Channels, Pool::Pixels, Pool::Mean, Pool::Rows];
 
 #[test]
 fn matches_the_composed_form() {
@@ -22,10 +27,11 @@ fn matches_the_composed_form() {
             if matches!(pool, Pool::Cells) && shape[1] < 2 {
                 continue;
             }
+            let shaped = |t| shaped(t, pool);
             let oracle = |t: &[Tensor]| composed::apply(&t[0], pool);
             let name = format!("{} {shape:?}", pool.name());
-            check(&name, &|t| apply(&t[0], pool), &oracle, &[random(&shape, 1)], 2e-6);
-            check_cuda(&name, &|t| apply(&t[0], pool), &oracle, &[peaked(&shape, pool)], 2e-6);
+            check(&name, &|t| apply(&t[0], pool), &oracle, &[shaped(random(&shape, 1))], 2e-6);
+            check_cuda(&name, &|t| apply(&t[0], pool), &oracle, &[shaped(peaked(&shape, pool))], 2e-6);
         }
     }
 }
@@ -54,6 +60,6 @@ fn a_map_without_a_cell_is_refused() {
 #[test]
 fn bits_do_not_depend_on_threads_or_level() {
     for pool in ALL {
-        check_bits(pool.name(), &|t| apply(&t[0], pool), &[random(&[3, 20, 30, 48], 1)]);
+        check_bits(pool.name(), &|t| apply(&t[0], pool), &[shaped(random(&[3, 20, 30, 48], 1), pool)]);
     }
 }

@@ -23,12 +23,15 @@ mod tests;
 use crate::host::{self, host, native, tensor};
 use crate::tape::{self, Needs};
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use std::sync::{Arc, OnceLock};
 
 /// The sines and cosines of every position of a map, shared by all heads and images. Constants: no gradient reaches them.
 #[derive(Clone, Debug)]
 pub struct RotaryTable {
     sin: Tensor,
     cos: Tensor,
+    /// What [`Self::scaled`] was first asked for.
+    scaled: Arc<OnceLock<(f64, [Tensor; 2])>>,
 }
 
 impl RotaryTable {
@@ -49,12 +52,23 @@ impl RotaryTable {
             let values = phases.map(|phase| function(f64::from(phase)) as f32).collect();
             Tensor::from_vec(values, (height * width, d), angle.device())
         };
-        Ok(Self { sin: table(f64::sin)?, cos: table(f64::cos)? })
+        Ok(Self::of([table(f64::sin)?, table(f64::cos)?]))
     }
 
-    /// The table that turns and scales by `factor` at once.
+    fn of([sin, cos]: [Tensor; 2]) -> Self {
+        Self { sin, cos, scaled: Arc::default() }
+    }
+
+    /// The table that turns and scales by `factor` at once. The first factor's is kept.
     pub fn scaled(&self, factor: f64) -> Result<Self> {
-        Ok(Self { sin: (&self.sin * factor)?, cos: (&self.cos * factor)? })
+        if let Some((of, values)) = self.scaled.get()
+            && *of == factor
+        {
+            return Ok(Self::of(values.clone()));
+        }
+        let values = [(&self.sin * factor)?, (&self.cos * factor)?];
+        self.scaled.get_or_init(|| (factor, values.clone()));
+        Ok(Self::of(values))
     }
 
     /// sin(p angle), (H W, d), f32.

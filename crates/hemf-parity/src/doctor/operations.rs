@@ -4,7 +4,8 @@ use candle_core::{Device, Result, Tensor};
 use hemf_kernels::{
     Axis, ChannelStats, CrossEntropyOptions, RotaryTable, Windows, add, avg_pool2, axis_attention, batch_norm_eval,
     batch_norm_train, channel_mean_max, concat, conv2d, cross_entropy, depthwise, external_attention, gelu, layer_norm,
-    linear, mul, pixel_mean, pixel_mean_max, relu, rotary, scale, sigmoid, soft_cross_entropy, window_attention,
+    linear, mul, pixel_mean, pixel_mean_max, relu, rotary, row_sum, scale, sigmoid, soft_cross_entropy,
+    window_attention,
 };
 
 /// From the inputs, of any device and type, to the output.
@@ -135,6 +136,8 @@ impl List {
         let of_channels = self.peaks(&map, |pixel, channel| pixel == channel % (h * w));
         self.push_with("pixel_mean_max", vec![of_channels], |x| pixel_mean_max(&x[0]));
         self.push("pixel_mean", &[&map], |x| pixel_mean(&x[0]));
+        let rows = [map[0], map[1], map[3]];
+        self.push("row_sum", &[&rows], |x| row_sum(&x[0]));
     }
 
     fn attentions(&mut self) {
