@@ -64,12 +64,14 @@ def main():
         try:
             done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=a.limit)
             why = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]
-            told = done.stdout
+            told, code = done.stdout, done.returncode
         except subprocess.TimeoutExpired as late:
             why = f"took longer than {a.limit} s"
-            told = (late.stdout or b"").decode()
+            told, code = (late.stdout or b"").decode(), 1
         wall = round(time.perf_counter() - begun, 4)
         told = [{"wall_s": wall, **json.loads(line)} for line in told.splitlines() if line.endswith("}")]
+        if code and len(told) == len(cases):
+            told.pop()  # what it was doing when it failed
         told += [{"failed": why}] * (len(cases) - len(told))
         lines = [{"who": who, "case": case, **line} for case, line in zip(cases, told)]
         with a.out.open("a") as out:
@@ -109,7 +111,9 @@ def main():
                 continue
             row = f"{case:24} {who:22} {ran[who]:9.4f} s"
             if key == "median_s":
-                row += f" {batch / ran[who]:9.1f} images/s {middle(who, 'peak_bytes') / 1e9:7.2f} GB"
+                row += f" {batch / ran[who]:9.1f} images/s"
+                if not gpu:  # there hemf tells of main memory, and PyTorch of the card's
+                    row += f" {middle(who, 'peak_bytes') / 1e9:7.2f} GB"
             if who.startswith("hemf"):
                 if best:
                     row += f"   {best / ran[who]:.2f} times the best PyTorch"

@@ -23,10 +23,11 @@ pub struct Positions {
 struct Read {
     /// From a GPU.
     decay: Option<Vec<f32>>,
-    rotary: Option<Rotary>,
+    /// By size; they stay where they are, for who repeats what was computed with them.
+    rotary: Vec<Rotary>,
 }
 
-/// The table last asked for.
+/// A table that was asked for.
 #[derive(Debug)]
 struct Rotary {
     /// Of the map, (height, width).
@@ -62,13 +63,16 @@ impl Positions {
         let size = (height, width);
         let angle = native(&self.angle).then(|| self.angle.to_vec1()).transpose()?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        match &read.rotary {
-            Some(known) if known.size == size && (angle.is_none() || angle == known.angle) => Ok(known.table.clone()),
-            _ => {
-                let table = RotaryTable::new(&self.angle, height, width)?;
-                Ok(read.rotary.insert(Rotary { size, angle, table }).table.clone())
-            }
+        let known = read.rotary.iter().find(|known| known.size == size && (angle.is_none() || angle == known.angle));
+        if let Some(known) = known {
+            return Ok(known.table.clone());
         }
+        let table = RotaryTable::new(&self.angle, height, width)?;
+        if angle.is_some() {
+            read.rotary.clear(); // in main memory nothing is repeated: one is enough
+        }
+        read.rotary.push(Rotary { size, angle, table: table.clone() });
+        Ok(table)
     }
 
     /// g_n for each head n: what a step of distance adds to a score.

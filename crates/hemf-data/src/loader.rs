@@ -68,7 +68,7 @@ struct Shared {
 
 impl Loader {
     /// Random crops and flips in an order shuffled anew each epoch, all drawn from `seed`.
-    /// `workers` 0: one per core.
+    /// `workers` 0: one per core, at most 16.
     ///
     /// # Errors
     /// A setting that cannot be, or no samples.
@@ -83,7 +83,7 @@ impl Loader {
         Self::new(samples, Transform::Train { preprocessing, augmentation }, batch, seed, workers)
     }
 
-    /// Central crops in the order given. `workers` 0: one per core.
+    /// Central crops in the order given. `workers` 0: one per core, at most 16.
     ///
     /// # Errors
     /// A setting that cannot be, or no samples.
@@ -105,7 +105,8 @@ impl Loader {
         if samples.is_empty() {
             return setting("samples", "the split has no images");
         }
-        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        // Each holds batches in memory: on a machine of very many cores, more would take room and bring nothing.
+        let cores = || thread::available_parallelism().map_or(1, usize::from).min(16);
         let workers = if workers == 0 { cores() } else { workers };
         let classes = samples.iter().map(|sample| sample.class + 1).max().unwrap_or(0);
         let sampling = Sampling::default();

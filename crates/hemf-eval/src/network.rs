@@ -94,7 +94,7 @@ impl Network {
     pub(crate) fn compute_in(&mut self, precision: Precision) -> Result<(), Error> {
         self.precision = precision;
         self.rounded = match precision.dtype() {
-            DType::BF16 => Rounded::of(&self.weights)?,
+            DType::BF16 => Rounded::of(&self.weights).map_err(|error| explain_memory(error.into(), &self.asked(0)))?,
             _ => Rounded::default(),
         };
         self.replay = Replay::default(); // what was noted computes as before
@@ -187,9 +187,13 @@ impl Network {
         let images = images.to_dtype(dtype)?;
         let forward = |images: &Tensor| network.forward(images, Mode::Eval)?.to_dtype(DType::F32);
         let logits = hemf_train::awake(device(), || self.rounded.within(|| self.replay.run(&images, forward)));
+        Ok(logits.map_err(|error| explain_memory(error.into(), &self.asked(pictures.len())))?.to_vec2()?)
+    }
+
+    /// What a GPU without room was asked for.
+    fn asked(&self, batch: usize) -> Asked<'static> {
         let lower = "--device cpu has room, and takes longer";
-        let asked = Asked { batch: pictures.len(), size: self.preprocessing().size, expected: None, lower };
-        Ok(logits.map_err(|error| explain_memory(error.into(), &asked))?.to_vec2()?)
+        Asked { batch, size: self.preprocessing().size, expected: None, lower }
     }
 
     /// For [`explain::spots`](crate::explain::spots).

@@ -57,7 +57,7 @@ impl Predictor {
     /// Computes probabilities in another precision than f32.
     ///
     /// # Errors
-    /// One that the device has not.
+    /// One that the device has not, or no room for the weights in it.
     pub fn compute_in(mut self, precision: Precision) -> Result<Self, Error> {
         precision.prepare(device()).map_err(|what| ConfigError {
             source_name: "--precision".to_owned(),

@@ -8,8 +8,9 @@ use candle_core::{Result, Tensor};
 /// Runs one function many times, and notes it as a CUDA graph where it is run on a GPU: the first time that inputs of a
 /// shape and type come it is simply run, the second time noted, and from then on repeated without being called.
 ///
-/// So it must compute the same of its input every time, from tensors that stay where they are and without asking a GPU for
-/// values. Where it cannot be noted, or its input is so large that nothing is to be won, it is simply run.
+/// So it must compute the same of its input every time, from tensors that stay where they are as long as this is used, and
+/// without asking a GPU for values. Where it cannot be noted, or its input is so large that nothing is to be won, and on other
+/// threads than the first, it is simply run.
 #[derive(Default)]
 pub struct Replay {
     #[cfg(feature = "cuda")]
@@ -17,15 +18,14 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// `pass(x)`; on a GPU its values are there when this returns.
+    /// `pass(x)`.
     ///
     /// # Errors
     /// Those of `pass`, and the driver's.
     pub fn run(&self, x: &Tensor, pass: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
         #[cfg(feature = "cuda")]
         if let candle_core::Device::Cuda(device) = x.device() {
-            // One at a time: a graph has one place for its input. What a panic has left is looked at no more closely than
-            // what an error has: a graph is kept once it is whole.
+            // One at a time: a graph has one place for its input. A panic leaves nothing half done: what is kept is whole.
             return self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).run(device, x, pass);
         }
         pass(x)
@@ -44,23 +44,33 @@ impl Replay {
 mod cuda {
     use candle_core::backend::BackendDevice;
     use candle_core::cuda_backend::WrapErr;
-    use candle_core::cuda_backend::cudarc::driver::CudaGraph;
     use candle_core::cuda_backend::cudarc::driver::sys::CUgraphInstantiate_flags;
     use candle_core::cuda_backend::cudarc::driver::sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+    use candle_core::cuda_backend::cudarc::driver::{CudaGraph, CudaStream};
     use candle_core::{CudaDevice, DType, Result, Shape, Tensor, bail};
-    use std::collections::HashMap;
+    use std::collections::{BTreeSet, HashMap};
+    use std::sync::Arc;
+    use std::thread::{self, ThreadId};
 
     /// Inputs of more values (64 images of 224 px) keep a card busy by themselves, and a graph has memory of its own.
-    const MOST: usize = 64 * 3 * 224 * 224;
+    const MOST_VALUES: usize = 64 * 3 * 224 * 224;
+    /// Shapes and types that are noted.
+    const MOST_GRAPHS: usize = 8;
 
     #[derive(Default)]
-    pub(super) struct Seen(HashMap<(Vec<usize>, DType), Noted>);
+    pub(super) struct Seen {
+        /// The first that came: what candle keeps on the device for a graph belongs to a thread, as does its stream.
+        thread: Option<ThreadId>,
+        noted: HashMap<(Vec<usize>, DType), Noted>,
+        /// Why others are simply run.
+        why: BTreeSet<String>,
+    }
 
     enum Noted {
         /// Run once, with a result of this shape and type.
         Once(Shape, DType),
         Graph(Graph),
-        Refused(String),
+        Refused,
     }
 
     struct Graph {
@@ -69,8 +79,7 @@ mod cuda {
         output: Tensor,
     }
 
-    // SAFETY: the driver's graphs may be used from any thread, by one at a time, which the lock around them sees to; who
-    // uses one waits for it before the lock is given up, so that no work on another thread's stream is left behind.
+    // SAFETY: the driver's graphs may be dropped on any thread, and are used on one alone (`Seen::run`).
     unsafe impl Send for Graph {}
 
     impl Seen {
@@ -81,43 +90,54 @@ mod cuda {
             pass: impl Fn(&Tensor) -> Result<Tensor>,
         ) -> Result<Tensor> {
             let key = (x.dims().to_vec(), x.dtype());
-            // Where there are several streams, tensors carry events, which a graph cannot wait for.
-            if x.elem_count() > MOST || device.cuda_stream().context().is_event_tracking() {
+            if let Some(why) = self.why_not(device, x, &key) {
+                self.why.insert(why.to_owned());
                 return pass(x);
             }
-            match self.0.get(&key) {
-                Some(Noted::Graph(graph)) => graph.run(device, x),
-                Some(Noted::Refused(_)) => pass(x),
+            match self.noted.get(&key) {
+                Some(Noted::Graph(graph)) => graph.run(x),
+                Some(Noted::Refused) => pass(x),
                 None => {
                     // What candle copies to the device for its kernels stays there, for the graph to find.
                     let _kept = device.enable_cuda_graph_htod_cache();
                     let y = pass(x)?;
-                    self.0.insert(key, Noted::Once(y.shape().clone(), y.dtype()));
+                    self.noted.insert(key, Noted::Once(y.shape().clone(), y.dtype()));
                     Ok(y)
                 }
-                Some(Noted::Once(shape, dtype)) => match Graph::note(device, x, (shape, *dtype), &pass) {
-                    Ok(graph) => {
-                        let y = graph.run(device, x)?;
-                        self.0.insert(key, Noted::Graph(graph));
-                        Ok(y)
+                Some(Noted::Once(shape, dtype)) => {
+                    let noted = Graph::note(device, x, (shape, *dtype), &pass);
+                    match noted.and_then(|graph| Ok((graph.run(x)?, graph))) {
+                        Ok((y, graph)) => {
+                            self.noted.insert(key, Noted::Graph(graph));
+                            Ok(y)
+                        }
+                        Err(error) => {
+                            // What went wrong while noting, such as no room for a graph, is no error of what follows.
+                            let _ = device.cuda_stream().context().check_err();
+                            self.why.insert(error.to_string().lines().next().unwrap_or_default().to_owned());
+                            self.noted.insert(key, Noted::Refused);
+                            pass(x)
+                        }
                     }
-                    Err(error) => {
-                        // What went wrong while noting is no error of what follows.
-                        let _ = device.cuda_stream().context().check_err();
-                        let why = error.to_string().lines().next().unwrap_or_default().to_owned();
-                        self.0.insert(key, Noted::Refused(why));
-                        pass(x)
-                    }
-                },
+                }
             }
         }
 
+        /// Why inputs like this are not noted.
+        fn why_not(&mut self, device: &CudaDevice, x: &Tensor, key: &(Vec<usize>, DType)) -> Option<&'static str> {
+            let (stream, here) = (device.cuda_stream(), thread::current().id());
+            let of = |condition: bool, why: &'static str| condition.then_some(why);
+            of(x.elem_count() > MOST_VALUES, "the batch is large enough without")
+                .or(of(*self.thread.get_or_insert(here) != here, "another thread came first"))
+                // Events, and waits for memory to be free, cannot be noted.
+                .or(of(stream.context().is_event_tracking(), "there are several streams"))
+                .or(of(!stream.context().has_async_alloc(), "the card has no pools of memory"))
+                .or(of(self.noted.len() >= MOST_GRAPHS && !self.noted.contains_key(key), "too many sizes came"))
+        }
+
         pub(super) fn graphs(&self) -> (usize, Vec<String>) {
-            let why = self.0.values().filter_map(|noted| match noted {
-                Noted::Refused(why) => Some(why.clone()),
-                _ => None,
-            });
-            (self.0.values().filter(|noted| matches!(noted, Noted::Graph(_))).count(), why.collect())
+            let graphs = self.noted.values().filter(|noted| matches!(noted, Noted::Graph(_))).count();
+            (graphs, self.why.iter().cloned().collect())
         }
     }
 
@@ -130,27 +150,49 @@ mod cuda {
         ) -> Result<Self> {
             let input = x.contiguous()?.copy()?;
             let output = Tensor::zeros(shape, dtype, x.device())?;
-            let stream = device.cuda_stream();
             let _kept = device.enable_cuda_graph_htod_cache();
             device.synchronize()?;
-            stream.begin_capture(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).w()?;
+            let capture = Capture::begin(device.cuda_stream())?;
             // All that the pass makes is dropped within, and so is of the graph's memory; its result is copied out.
-            let noted = pass(&input).and_then(|y| output.slice_set(&y.contiguous()?, 0, 0));
-            let graph = stream.end_capture(CUgraphInstantiate_flags(0)).w();
-            noted?;
-            match graph? {
+            pass(&input).and_then(|y| output.slice_set(&y.contiguous()?, 0, 0))?;
+            match capture.end()? {
                 Some(graph) => Ok(Self { graph, input, output }),
                 None => bail!("there is nothing to note"),
             }
         }
 
-        fn run(&self, device: &CudaDevice, x: &Tensor) -> Result<Tensor> {
+        fn run(&self, x: &Tensor) -> Result<Tensor> {
             self.input.slice_set(&x.contiguous()?, 0, 0)?;
             self.graph.launch().w()?;
-            let y = self.output.copy()?;
-            device.synchronize()?;
-            Ok(y)
+            self.output.copy()
         }
+    }
+
+    /// What a stream is given is noted instead of done, until this is ended or dropped.
+    struct Capture(Option<Arc<CudaStream>>);
+
+    impl Capture {
+        fn begin(stream: Arc<CudaStream>) -> Result<Self> {
+            stream.begin_capture(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).w()?;
+            Ok(Self(Some(stream)))
+        }
+
+        fn end(mut self) -> Result<Option<CudaGraph>> {
+            self.0.take().map_or(Ok(None), end)
+        }
+    }
+
+    impl Drop for Capture {
+        /// An error or a panic was first: the stream is given back all the same.
+        fn drop(&mut self) {
+            let _ = self.0.take().map(end);
+        }
+    }
+
+    fn end(stream: Arc<CudaStream>) -> Result<Option<CudaGraph>> {
+        // The binding does nothing while an error is left from before, such as that of memory freed after a failure.
+        let _ = stream.context().check_err();
+        stream.end_capture(CUgraphInstantiate_flags(0)).w()
     }
 }
 

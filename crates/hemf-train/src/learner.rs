@@ -194,10 +194,13 @@ impl Learner {
     pub fn gather(&self, batches: &[StepBatch<'_>], index: usize) -> Result<Gathered, Error> {
         let over_all = self.synchronised && !self.world.is_alone();
         let mut gathered = Gathered::new(self.optimizer.len());
+        let weights = (self.dtype == DType::BF16).then(|| Rounded::of(self.optimizer.tensors())).transpose()?;
+        let weights = weights.unwrap_or_default();
         for (place, batch) in batches.iter().enumerate() {
             let sums = over_all.then(|| Rc::clone(&self.world) as Rc<dyn Sums>);
             let last = place + 1 == batches.len();
-            as_part(Part { first: batch.first, sums }, || self.add(&mut gathered, batch, last))?;
+            let part = Part { first: batch.first, sums };
+            weights.within(|| as_part(part, || self.add(&mut gathered, batch, last)))?;
             if gathered.diverged.is_some() {
                 break;
             }
@@ -211,11 +214,6 @@ impl Learner {
     /// Adds a batch to what was gathered. The gradients of the step's last are summed over the ranks while the backward
     /// pass goes on.
     fn add(&self, gathered: &mut Gathered, batch: &StepBatch<'_>, last: bool) -> Result<(), Error> {
-        let weights = (self.dtype == DType::BF16).then(|| Rounded::of(self.optimizer.tensors())).transpose()?;
-        weights.unwrap_or_default().within(|| self.add_batch(gathered, batch, last))
-    }
-
-    fn add_batch(&self, gathered: &mut Gathered, batch: &StepBatch<'_>, last: bool) -> Result<(), Error> {
         let images = &batch.images.to_device(self.optimizer.device())?.to_dtype(self.dtype)?;
         let ((logits, loss, weight), tape) = hemf_kernels::record(|| {
             let logits = self.model.forward(images, Mode::Train { seed: batch.seed })?.to_dtype(DType::F32)?;

@@ -2,9 +2,11 @@
 
 mod runs;
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use hemf_train::{Checkpoint, ErrorKind, Event, Outcome, RunFolder, Silent, Trainer};
+use hemf_train::{Checkpoint, ErrorKind, Event, Observer, Outcome, RunFolder, Silent, Trainer};
 use runs::{Notes, StopWhen, bytes, config, failure, place, remains, stopped_and_resumed, train};
 
 /// Everything that has a state of its own.
@@ -33,6 +35,58 @@ fn with_every_setting_on_a_stopped_run_ends_with_the_same_bits() {
         |event: &Event<'_>| matches!(event, Event::Epoch { .. }),
     ] {
         stopped_and_resumed(config(&dir, &more), when, &whole);
+    }
+}
+
+/// Copies the run's folder at the end of an epoch, as a kill would leave it.
+struct Killed<'a> {
+    epoch: usize,
+    to: &'a Path,
+    run: PathBuf,
+}
+
+impl Observer for Killed<'_> {
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start { run, .. } => self.run = run.to_path_buf(),
+            Event::Epoch { record, .. } if record.epoch == self.epoch && !self.to.exists() => copy(&self.run, self.to),
+            _ => {}
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &to) } else { std::fs::copy(&path, &to).map(drop).unwrap() }
+    }
+}
+
+#[test]
+fn saves_that_are_put_off_change_nothing_of_the_end() {
+    let dir = place();
+    let more = ["train.epochs=5", "train.keep=2", "train.best=loss", "train.ema=0.9"];
+    let stopping = [&more[..], &["train.early_stopping={patience: 1, min_gain: 10}"]].concat();
+    for (number, more) in [&more[..], &stopping].into_iter().enumerate() {
+        let whole = remains(&train(config(&dir, more)));
+        let mut trainer = Trainer::start(config(&dir, more), &mut Silent).unwrap();
+        trainer.saving_takes(Duration::from_secs(3600));
+        let to = dir.path().join(format!("killed-{number}"));
+        let mut killed = Killed { epoch: if number == 0 { 3 } else { 1 }, to: &to, run: PathBuf::new() };
+        trainer.run(&mut killed, &AtomicBool::new(false)).unwrap();
+        assert!(remains(trainer.folder()) == whole);
+        drop(trainer);
+
+        let folder = RunFolder::open(&to).unwrap();
+        assert_eq!(folder.last().state().unwrap().progress.epoch, 1, "the first save alone was worth its time");
+        Trainer::resume(folder.clone(), None, &mut Silent).unwrap().run(&mut Silent, &AtomicBool::new(false)).unwrap();
+        assert!(remains(&folder) == whole);
+        let kept = |folder: &RunFolder| {
+            folder.all_checkpoints().iter().map(|c| c.path().file_name().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&folder).len(), if number == 0 { 4 } else { kept(&folder).len() });
     }
 }
 

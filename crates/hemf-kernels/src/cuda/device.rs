@@ -125,21 +125,25 @@ fn device<'a>(launch: &'a Launch) -> Result<&'a CudaDevice> {
 }
 
 thread_local! {
-    /// Kernels that have been launched from this thread: to look one up in its module takes as long as to launch it.
-    static FUNCTIONS: RefCell<HashMap<(DeviceId, &'static str, DType), CudaFunction>> = RefCell::default();
+    /// Kernels that have been launched from this thread, with little shared memory or with much: to look one up in its module
+    /// takes as long as to launch it. They stay, and their devices' modules with them, as long as the thread.
+    static FUNCTIONS: RefCell<HashMap<(DeviceId, &'static str, DType, bool), CudaFunction>> = RefCell::default();
 }
 
 /// The kernel on the device.
 fn function(launch: &Launch, device: &CudaDevice) -> Result<CudaFunction> {
     FUNCTIONS.with_borrow_mut(|functions| {
-        let key = (device.id(), launch.kernel, launch.maps);
+        // More than this is given only to kernels that asked for it.
+        let much = launch.shared > 48 << 10;
+        let key = (device.id(), launch.kernel, launch.maps, much);
         if let Some(function) = functions.get(&key) {
             return Ok(function.clone());
         }
         let (name, text) = module(launch.maps)?;
         let function = device.get_or_load_custom_func(launch.kernel, name, text)?.into_cuda_function();
-        // More than 48 KB is given only to kernels that asked for it.
-        function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, MOST_SHARED as i32).w()?;
+        if much {
+            function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, MOST_SHARED as i32).w()?;
+        }
         functions.insert(key, function.clone());
         Ok(function)
     })

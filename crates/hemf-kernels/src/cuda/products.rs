@@ -33,7 +33,7 @@ impl View<'_> {
     }
 }
 
-/// [`View::transposed_times`] of bf16, by cuBLAS.
+/// [`View::transposed_times`] of bf16, by cuBLAS. No test runs this call: `hemf doctor` does, where there is a GPU.
 #[cfg(all(feature = "cuda", not(test)))]
 fn wide(a: &View, b: &View, k: usize, m: usize, n: usize) -> Result<Output> {
     use candle_core::CudaStorage;
@@ -108,4 +108,23 @@ fn wide(a: &View, b: &View, k: usize, m: usize, n: usize) -> Result<Output> {
     let (first, second) = (f32_of(first, a, k, m)?, f32_of(second, b, k, n)?);
     let (left, right) = (Layout::new((m, k).into(), vec![1, m], 0), Layout::contiguous((k, n)));
     Ok(Output(Storage::Cpu(first.matmul(&second, (1, m, n, k), &left, &right)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::random;
+
+    #[test]
+    fn gradients_of_weights_are_not_rounded_to_bf16() {
+        let (k, m, n) = (300, 5, 7);
+        let [a, b] = [(m, 1), (n, 2)].map(|(width, seed)| random(&[k, width], seed).to_dtype(DType::BF16).unwrap());
+        let (of_a, of_b) = (View::of(&a).unwrap(), View::of(&b).unwrap());
+        let got = of_a.transposed_times(&of_b, k, m, n).unwrap().tensor((m, n));
+        assert_eq!(got.dtype(), DType::F32);
+        let [a, b] = [&a, &b].map(|t| t.to_dtype(DType::F64).unwrap());
+        let want = a.t().unwrap().matmul(&b).unwrap();
+        let apart = (got.to_dtype(DType::F64).unwrap() - want).unwrap().abs().unwrap();
+        assert!(apart.max_all().unwrap().to_scalar::<f64>().unwrap() < 1e-5);
+    }
 }

@@ -77,7 +77,7 @@ pub struct DataConfig {
     /// Decoded pictures are kept on disk, in up to so many MiB (in `$HEMF_CACHE` or `~/.cache/hemf`), so that later epochs
     /// are cheap; 0: none are.
     pub cache: u32,
-    /// Threads that decode images; 0 for one per core.
+    /// Threads that decode images, each with up to two batches in memory; 0 for one per core, at most 16.
     pub workers: usize,
 }
 

@@ -49,7 +49,7 @@ pub struct TrainConfig {
     pub keep: usize,
     /// Ends the run when the score no longer gets better. None: never.
     pub early_stopping: Option<EarlyStopping>,
-    /// When the state is saved besides at the end of each epoch.
+    /// When the state is saved besides after epochs and validations.
     pub checkpoint: SaveEvery,
     /// What maps and products are computed in. Weights, their gradients, norms, softmaxes, statistics and the loss are f32
     /// in any case.
@@ -157,7 +157,8 @@ pub enum Validate {
     Steps(Every),
 }
 
-/// When the state is saved besides at the end of each epoch and at each validation.
+/// When the state is saved besides at the end of epochs and at validations: there it is, but for those that follow the last
+/// save so soon that saving would take more than a tenth of the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SaveEvery {

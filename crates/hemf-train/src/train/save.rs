@@ -25,11 +25,18 @@ pub(super) struct SaveClock {
     at: Instant,
     what: Option<Progress>,
     took: Duration,
+    /// Counts as no less.
+    at_least: Duration,
 }
 
 impl SaveClock {
     pub(super) fn now() -> Self {
-        Self { at: Instant::now(), what: None, took: Duration::ZERO }
+        Self { at: Instant::now(), what: None, took: Duration::ZERO, at_least: Duration::ZERO }
+    }
+
+    /// Something was saved, or would have been by another rank.
+    fn saved(&mut self, what: &Progress, took: Duration) {
+        *self = Self { at: Instant::now(), what: Some(what.clone()), took: took.max(self.at_least), ..*self };
     }
 
     fn is_due(&self, every: SaveEvery, step: usize) -> bool {
@@ -58,6 +65,7 @@ impl Trainer {
     /// Saves the state that was just validated or is at an epoch's end; but for the run's last, not if the last save was a
     /// moment ago for the time that it took: a GPU is through a small epoch of a large network before that is on disk.
     pub(super) fn save_recorded(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        self.check_finite()?; // on all ranks alike
         let over = self.progress.epoch == self.epochs() || self.progress.stopped_early;
         match over || self.saved.is_worth_it(self.saved.at.elapsed()) {
             true => self.save_last(observer),
@@ -77,6 +85,7 @@ impl Trainer {
         let last = self.folder.last();
         let Some(log) = &self.log else {
             self.last_good = Some(last.path().to_path_buf()); // rank 0 saves
+            self.saved.saved(&self.progress, Duration::ZERO);
             return Ok(());
         };
         log.sync()?;
@@ -88,8 +97,14 @@ impl Trainer {
         }
         last.save_after(&self.folder.previous(), &card, &self.store.state(), (&self.progress, &state))?;
         self.last_good = Some(last.path().to_path_buf());
-        self.saved = SaveClock { at: Instant::now(), what: Some(self.progress.clone()), took: begun.elapsed() };
+        self.saved.saved(&self.progress, begun.elapsed());
         self.tidy_top()
+    }
+
+    /// Counts each save as one that took so long, for tests of what is then put off.
+    #[doc(hidden)]
+    pub fn saving_takes(&mut self, at_least: Duration) {
+        self.saved.at_least = at_least;
     }
 
     /// Saves the network just validated where it belongs: as the best, or among those kept beside it.

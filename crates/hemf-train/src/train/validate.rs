@@ -23,7 +23,7 @@ impl Trainer {
         }
     }
 
-    /// Validates where that is due, logs and saves; at the epoch's end the next one begins. False when stopped on the
+    /// Validates where that is due, logs, and saves where that is worth its time; at the epoch's end the next one begins. False when stopped on the
     /// way, and then nothing has changed.
     pub(super) fn record(&mut self, ends: bool, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<bool, Error> {
         self.catch_up(observer)?;
