@@ -1,6 +1,7 @@
 //! Passes over the map; the inner loop runs over the channels wherever it can.
 
 use crate::parallel;
+use crate::simd::vectorised;
 
 type Dims = (usize, usize, usize, usize);
 
@@ -53,13 +54,36 @@ fn argmax(values: impl Iterator<Item = f32>) -> (usize, f32) {
     best
 }
 
+vectorised! {
+    /// Mean, by a sum in f64, and largest value of each pixel's `c` channels; a NaN counts as largest.
+    ///
+    /// # Safety
+    /// It asks for nothing.
+    unsafe fn mean_and_largest<V>(x: &[f32], c: usize, out: &mut [f32]) {
+        const SIDE: usize = 16;
+        let larger = |most: f32, v: f32| if v > most || v.is_nan() { v } else { most };
+        for (out, x) in out.chunks_exact_mut(2).zip(x.chunks_exact(c)) {
+            let (whole, rest) = x.as_chunks::<SIDE>();
+            let (mut sums, mut most) = ([0.0; SIDE], [f32::NEG_INFINITY; SIDE]);
+            for values in whole {
+                for i in 0..SIDE {
+                    sums[i] += f64::from(values[i]);
+                    most[i] = if most[i].is_nan() { most[i] } else { larger(most[i], values[i]) };
+                }
+            }
+            let sum = sums.iter().sum::<f64>() + rest.iter().map(|v| f64::from(*v)).sum::<f64>();
+            let largest = |m: f32, v: &f32| if m.is_nan() { m } else { larger(m, *v) };
+            out[0] = sum as f32 / c as f32;
+            out[1] = most.iter().chain(rest).fold(f32::NEG_INFINITY, largest);
+        }
+    }
+}
+
 pub(super) fn channels(x: &[f32], c: usize) -> Vec<f32> {
     let mut y = parallel::unwritten(x.len() / c * 2);
     parallel::fill_bands(&mut y, 2, parallel::rows_per_task(c), |first, rows| {
-        for (out, x) in rows.chunks_exact_mut(2).zip(x[first * c..].chunks_exact(c)) {
-            out[0] = x.iter().map(|v| f64::from(*v)).sum::<f64>() as f32 / c as f32;
-            out[1] = argmax(x.iter().copied()).1;
-        }
+        // SAFETY: it asks for nothing.
+        unsafe { mean_and_largest(&x[first * c..], c, rows) };
     });
     y
 }

@@ -63,3 +63,16 @@ fn bits_do_not_depend_on_threads_or_level() {
         check_bits(pool.name(), &|t| apply(&t[0], pool), &[shaped(random(&[3, 20, 30, 48], 1), pool)]);
     }
 }
+
+#[test]
+fn a_channel_that_is_not_a_number_is_the_largest() {
+    let values: Vec<f32> = random(&[2 * 37], 1).to_vec1().unwrap();
+    for place in [0, 15, 16, 31, 32, 36] {
+        let mut values = values.clone();
+        values[37 + place] = f32::NAN;
+        let x = Tensor::from_vec(values.clone(), (1, 1, 2, 37), &candle_core::Device::Cpu).unwrap();
+        let y = channel_mean_max(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(y[1], values[..37].iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        assert!(y[2].is_nan() && y[3].is_nan(), "{place}: {y:?}");
+    }
+}
