@@ -160,3 +160,10 @@ pub(crate) fn check_cuda(name: &str, op: Op, composed: Op, inputs: &[Tensor], to
         }
     });
 }
+
+/// As [`check_cuda`], in f32 alone: where what bf16 loses would count too much.
+pub(crate) fn check_cuda_f32(name: &str, op: Op, composed: Op, inputs: &[Tensor], tolerance: f64) {
+    crate::cuda::emulator::emulated(|| {
+        compare(&format!("{name}, CUDA"), op, composed, inputs, tolerance);
+    });
+}

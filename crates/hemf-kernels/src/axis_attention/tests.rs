@@ -86,6 +86,22 @@ fn scores_of_any_size_stay_finite() {
 }
 
 #[test]
+fn large_scores_cost_no_accuracy() {
+    // Scores of f (1 + i) and of some sixteenths of their own, which f32 holds up to 2^20: what is off is the softmax's.
+    let sixteenths = |seed| (random(&[1, 1, 7, 1], seed) * 8.0).unwrap().round().unwrap().affine(0.25, 0.0).unwrap();
+    let (q, k) = (sixteenths(1), sixteenths(2));
+    let k = Tensor::cat(&[&k.ones_like().unwrap(), &k], 3).unwrap();
+    for f in [1e3f32, 1e4, 1e5] {
+        let large = Tensor::from_iter((1..=7u8).map(|i| f * f32::from(i)), q.device()).unwrap();
+        let q = Tensor::cat(&[&large.reshape((1, 1, 7, 1)).unwrap(), &q], 3).unwrap();
+        let op = |t: &[Tensor]| axis_attention(&t[0], &t[1], &t[2], &[-0.5], Rows);
+        let oracle = |t: &[Tensor]| composed::axis_attention(&t[0], &t[1], &t[2], &[-0.5], Rows);
+        let inputs = [q, k.clone(), random(&[1, 1, 7, 2], 3)];
+        check_cuda(&format!("axis attention, scores of {f}"), &op, &oracle, &inputs, 3e-6);
+    }
+}
+
+#[test]
 fn shapes_and_heads_that_do_not_fit_are_refused() {
     let (x, other) = (random(&[1, 2, 3, 6], 1), random(&[1, 3, 2, 6], 1));
     let error = axis_attention(&x, &x, &other, &DECAY[..2], Rows).unwrap_err();

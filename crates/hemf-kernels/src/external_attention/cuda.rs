@@ -71,15 +71,15 @@ impl Tiling {
     }
 
     fn forward_shared(&self) -> usize {
-        2 * self.memory + self.tokens + self.weights + self.rows + self.tile
+        2 * self.memory + self.tokens + self.weights + 2 * self.rows + self.tile
     }
 
     fn backward_values_shared(&self) -> usize {
-        self.memory + self.rows + 2 * self.tile + self.room()
+        self.memory + 2 * self.rows + 2 * self.tile + self.room()
     }
 
     fn backward_shared(&self) -> usize {
-        2 * self.memory + 2 * self.rows + 2 * self.tile + self.room()
+        2 * self.memory + 3 * self.rows + 2 * self.tile + self.room()
     }
 
     /// Tokens, gradients and weights of a tile; in the end 32 sums of each thread but the first team's, and then of each

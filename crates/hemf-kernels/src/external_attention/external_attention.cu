@@ -106,16 +106,27 @@ __device__ inline void fetch_of_slots(Four<float>* to, float otherwise, const Wo
     }
 }
 
-// Of each slot the base-2 logarithm of the sum of exponentials over all tokens, from what the blocks have; infinity, and so
-// no weight, for those that are too many.
-__device__ inline void fetch_logarithms(Four<float>* to, const float* statistics, const Work& w) {
-    fetch_of_slots(to, INFINITY, w, [&](u32 s) {
-        const float* of_block = statistics + (size_t(w.task) * w.blocks * w.slots + s) * 2;
-        float most = -INFINITY, sum = 0.0f;
-        for (u32 b = 0; b < w.blocks; b++) most = fmaxf(most, of_block[b * w.slots * 2]);
-        for (u32 b = 0; b < w.blocks; b++)
-            sum += of_block[b * w.slots * 2 + 1] * power_of_two(of_block[b * w.slots * 2] - most);
-        return most + log2f(sum);
+// exp(score - most). The difference comes first: of large scores a product with log2 e would be off by many units.
+__device__ inline float power(float score, float most) { return power_of_two((score - most) * LOG2_E); }
+
+// Of each slot, from what the blocks have, the largest score of all tokens, and after those of all slots the base-2
+// logarithm of the sum of exp(scores - largest): infinity, and so no weight, for slots that are too many. The two are not
+// added up, since next to a large score the logarithm would be lost.
+__device__ inline void fetch_statistics(Four<float>* to, const float* statistics, const Work& w) {
+    const float* of_task = statistics + size_t(w.task) * w.blocks * w.slots * 2;
+    auto largest = [&](u32 s) {
+        float most = -INFINITY;
+        for (u32 b = 0; b < w.blocks; b++) most = fmaxf(most, of_task[(b * w.slots + s) * 2]);
+        return most;
+    };
+    fetch_of_slots(to, 0.0f, w, largest);
+    fetch_of_slots(to + w.quads, INFINITY, w, [&](u32 s) {
+        float most = largest(s), sum = 0.0f;
+        for (u32 b = 0; b < w.blocks; b++) {
+            const float* of_block = of_task + (b * w.slots + s) * 2;
+            sum += of_block[1] * power(of_block[0], most);
+        }
+        return log2f(sum);
     });
 }
 
@@ -126,7 +137,8 @@ __device__ inline u32 next_row() { return blockDim.x / WARP * 8; }
 // The first row of its warp, which alone tells whether the warp is done.
 __device__ inline u32 warp_row(u32 row) { return row / 8 * 8; }
 
-// sums[i][j] = token row + 2 i times slot quad + j quads.
+// sums[i][j] = token row + 2 i times slot quad + j quads. Each is rounded as the language says, so that a score is the same
+// to the bit in all kernels, and none is above the largest.
 __device__ inline void multiply(float (&sums)[4][4], const Four<float>* tokens, const Four<float>* memory, u32 row,
                                 u32 quad, const Work& w) {
     for (u32 i = 0; i < 4; i++)
@@ -138,16 +150,18 @@ __device__ inline void multiply(float (&sums)[4][4], const Four<float>* tokens, 
         for (u32 i = 0; i < 4; i++) {
             Four<float> token = tokens[2 * i];
             for (u32 j = 0; j < 4; j++)
-                for (u32 k = 0; k < 4; k++) sums[i][j] += token.of[k] * slots[j].of[k];
+                for (u32 k = 0; k < 4; k++) sums[i][j] = fmaf(token.of[k], slots[j].of[k], sums[i][j]);
         }
         tokens += w.reach, memory += w.span;
     }
 }
 
-// P of scores, in place.
-__device__ inline void over_tokens(float (&scores)[4][4], const Four<float>& logarithms) {
+// P of scores, in place, by the statistics of their four slots.
+__device__ inline void over_tokens(float (&scores)[4][4], const Four<float>* statistics, const Work& w) {
+    Four<float> most = *statistics, logarithms = statistics[w.quads];
     for (u32 i = 0; i < 4; i++)
-        for (u32 j = 0; j < 4; j++) scores[i][j] = power_of_two(fmaf(scores[i][j], LOG2_E, -logarithms.of[j]));
+        for (u32 j = 0; j < 4; j++)
+            scores[i][j] = power_of_two(fmaf(scores[i][j] - most.of[j], LOG2_E, -logarithms.of[j]));
 }
 
 // A thread's weights to their tile.
@@ -226,8 +240,8 @@ __device__ inline void share(float* to, const float (&of)[MOST_QUADS][4], const 
     }
 }
 
-// Of each slot the largest score, times log2 e, of a block's tokens, and the sum of 2^(those less it): statistics
-// (tasks, blocks, slots, 2).
+// Of each slot the largest score of a block's tokens, and the sum of exp(scores - largest): statistics (tasks, blocks, slots,
+// 2).
 KERNEL_OF(256, 3, external_attention_statistics, const T* __restrict__ t, const T* __restrict__ mk,
           float* __restrict__ statistics, Sizes given) {
     SHARED(Four<float>, keys);
@@ -249,13 +263,13 @@ KERNEL_OF(256, 3, external_attention_statistics, const T* __restrict__ t, const 
                 multiply(scores, tokens, keys, row, quad, w);
                 for (u32 i = 0; i < 4; i++) {
                     float beyond = row + 2 * i < count ? 0.0f : -INFINITY;
-                    for (u32 j = 0; j < 4; j++) scores[i][j] = fmaf(scores[i][j], LOG2_E, beyond);
+                    for (u32 j = 0; j < 4; j++) scores[i][j] += beyond;
                 }
                 for (u32 j = 0; j < 4; j++) {
                     float before = most[k][j];
                     for (u32 i = 0; i < 4; i++) most[k][j] = fmaxf(most[k][j], scores[i][j]);
-                    sum[k][j] *= power_of_two(before - most[k][j]);
-                    for (u32 i = 0; i < 4; i++) sum[k][j] += power_of_two(scores[i][j] - most[k][j]);
+                    sum[k][j] *= power(before, most[k][j]);
+                    for (u32 i = 0; i < 4; i++) sum[k][j] += power(scores[i][j], most[k][j]);
                 }
             }
     }
@@ -270,7 +284,7 @@ KERNEL_OF(256, 3, external_attention_statistics, const T* __restrict__ t, const 
         for (u32 i = 0; i < sharers; i++) most = fmaxf(most, all_most[i * w.rows() + s]);
         // A thread without a token has -infinity, and adds nothing.
         for (u32 i = 0; i < sharers; i++)
-            sum += all_sums[i * w.rows() + s] * power_of_two(all_most[i * w.rows() + s] - most);
+            sum += all_sums[i * w.rows() + s] * power(all_most[i * w.rows() + s], most);
         float* of_slot = statistics + (size_t(blockIdx.x) * w.slots + s) * 2;
         of_slot[0] = most, of_slot[1] = sum;
     }
@@ -282,12 +296,12 @@ KERNEL_OF(256, 3, external_attention_forward, const T* __restrict__ t, const T* 
           float* __restrict__ inverses, Sizes given) {
     SHARED(Four<float>, keys);
     Work w(given);
-    Four<float> *values = keys + w.fours * w.span, *logarithms = values + w.fours * w.span;
-    Four<float> *tokens = logarithms + w.quads, *weights = tokens + w.fours * w.reach;
+    Four<float> *values = keys + w.fours * w.span, *of_slots = values + w.fours * w.span;
+    Four<float> *tokens = of_slots + 2 * w.quads, *weights = tokens + w.fours * w.reach;
     float* factors = weights[w.quads * w.reach].of;
     fetch_keys(keys, mk, w);
     fetch_values(values, mv, w);
-    fetch_logarithms(logarithms, statistics, w);
+    fetch_statistics(of_slots, statistics, w);
     for (u32 from = w.first; from < w.last; from += w.tile) {
         u32 count = min(w.tile, w.last - from);
         fetch_tokens(tokens, t + w.at(from), count, w);
@@ -297,7 +311,7 @@ KERNEL_OF(256, 3, external_attention_forward, const T* __restrict__ t, const T* 
             for (u32 quad = threadIdx.x % 16; quad < w.quads; quad += 16) {
                 float p[4][4];
                 multiply(p, tokens, keys, row, quad, w);
-                over_tokens(p, logarithms[quad]);
+                over_tokens(p, of_slots + quad, w);
                 for (u32 i = 0; i < 4; i++) r[i] += p[i][0] + p[i][1] + p[i][2] + p[i][3];
                 keep(p, weights, row, quad, w);
             }
@@ -324,13 +338,13 @@ KERNEL_OF(256, 2, external_attention_backward_values, const T* __restrict__ t, c
           float* __restrict__ changes, float* __restrict__ common, Sizes given) {
     SHARED(Four<float>, keys);
     Work w(given);
-    Four<float> *logarithms = keys + w.fours * w.span, *tokens = logarithms + w.quads;
+    Four<float> *of_slots = keys + w.fours * w.span, *tokens = of_slots + 2 * w.quads;
     Four<float> *gradients = tokens + w.fours * w.reach, *weights = gradients + w.fours * w.reach;
     float *room = tokens->of, *factors = weights[w.quads * w.reach].of, *commons = factors + w.tile;
     TokenSums sums(w);
     float common_sums[MOST_QUADS][4] = {};
     fetch_keys(keys, mk, w);
-    fetch_logarithms(logarithms, statistics, w);
+    fetch_statistics(of_slots, statistics, w);
     for (u32 from = w.first; from < w.last; from += w.tile) {
         u32 count = min(w.tile, w.last - from);
         size_t first = size_t(w.task) * w.tokens + from;
@@ -357,7 +371,7 @@ KERNEL_OF(256, 2, external_attention_backward_values, const T* __restrict__ t, c
                 if (quad >= w.quads) continue;
                 float a[4][4];
                 multiply(a, tokens, keys, row, quad, w);
-                over_tokens(a, logarithms[quad]);
+                over_tokens(a, of_slots + quad, w);
                 for (u32 i = 0; i < 4; i++) {
                     float factor = factors[row + 2 * i], of_token = commons[row + 2 * i];
                     for (u32 j = 0; j < 4; j++) a[i][j] *= factor, common_sums[k][j] += a[i][j] * of_token;
@@ -395,14 +409,14 @@ KERNEL_OF(256, 2, external_attention_backward, const T* __restrict__ t, const T*
           T* __restrict__ dt, float* __restrict__ partials, Sizes given) {
     SHARED(Four<float>, keys);
     Work w(given);
-    Four<float> *values = keys + w.fours * w.span, *logarithms = values + w.fours * w.span;
-    Four<float> *change_sums = logarithms + w.quads, *tokens = change_sums + w.quads;
+    Four<float> *values = keys + w.fours * w.span, *of_slots = values + w.fours * w.span;
+    Four<float> *change_sums = of_slots + 2 * w.quads, *tokens = change_sums + w.quads;
     Four<float> *gradients = tokens + w.fours * w.reach, *weights = gradients + w.fours * w.reach;
     float *room = tokens->of, *factors = weights[w.quads * w.reach].of, *commons = factors + w.tile;
     TokenSums sums(w);
     fetch_keys(keys, mk, w);
     fetch_values(values, mv, w);
-    fetch_logarithms(logarithms, statistics, w);
+    fetch_statistics(of_slots, statistics, w);
     fetch_of_slots(change_sums, 0.0f, w, [&](u32 s) {
         float sum = 0.0f;
         for (u32 b = 0; b < w.blocks; b++) sum += changes[(size_t(w.task) * w.blocks + b) * w.slots + s];
@@ -422,13 +436,14 @@ KERNEL_OF(256, 2, external_attention_backward, const T* __restrict__ t, const T*
                 float dl[4][4], da[4][4];
                 multiply(dl, tokens, keys, row, quad, w);
                 multiply(da, gradients, values, row, quad, w);
-                over_tokens(dl, logarithms[quad]);
-                Four<float> of_slot = change_sums[quad];
+                over_tokens(dl, of_slots + quad, w);
+                Four<float> change = change_sums[quad];
                 for (u32 i = 0; i < 4; i++) {
                     float factor = factors[row + 2 * i], of_token = commons[row + 2 * i];
                     for (u32 j = 0; j < 4; j++) {
-                        float change = (da[i][j] - of_token) * factor - of_slot.of[j];
-                        dl[i][j] = factor > 0.0f ? dl[i][j] * change : 0.0f;
+                        // A is at most 1, where the factor, 1 / r, may be near the largest float.
+                        float a = dl[i][j] * factor;
+                        dl[i][j] = factor > 0.0f ? a * (da[i][j] - of_token) - dl[i][j] * change.of[j] : 0.0f;
                     }
                 }
                 keep(dl, weights, row, quad, w);

@@ -36,13 +36,17 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 /// `t` (B, N, C) or (B, H, W, C), its channels `heads` heads of d; `mk` (S, d) and `mv` (d, S), shared by all heads -> the
 /// shape of `t`.
 ///
-/// Fails when `t` is empty, the heads do not divide C or the memories are of another width.
+/// Of no images, B = 0, there is nothing to attend to: the result is as empty as `t`. Fails when there are no tokens or
+/// channels, the heads do not divide C or the memories are of another width.
 pub fn external_attention(t: &Tensor, mk: &Tensor, mv: &Tensor, heads: usize) -> Result<Tensor> {
     let sizes = Sizes::of(t.dims(), mk.dims(), heads)?;
     if mv.dims() != [sizes.d(), sizes.slots] {
         bail!("external_attention: mk {:?} and mv {:?} are not (S, d) and (d, S)", mk.dims(), mv.dims());
     }
-    if sizes.fit() && crate::cuda::suits(&[t, mk, mv]) {
+    if sizes.images == 0 {
+        return Ok(t.clone());
+    }
+    if crate::cuda::suits(&[t, mk, mv]) && sizes.fit() {
         return crate::cuda::apply(cuda::OnGpu::new(heads), Needs::All, &[t, mk, mv]);
     }
     if !(native(t) && native(mk) && native(mv)) {

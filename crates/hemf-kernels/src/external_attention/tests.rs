@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{check, check_bits, check_cuda, random};
+use crate::testing::{check, check_bits, check_cuda, check_cuda_f32, random};
 use candle_core::{DType, Device};
 
 /// `t`, `mk` and `mv` with scores of several units.
@@ -76,6 +76,62 @@ fn underflow() {
     assert!((values[0] - mean).abs() < 1e-6 && values[1] == 0.0, "{values:?}");
     let gradients = out.sum_all().unwrap().backward().unwrap();
     assert_eq!(gradients.get(&t).unwrap().to_vec3::<f32>().unwrap()[0][1], [0.0]);
+}
+
+#[test]
+fn a_token_just_above_underflow_has_its_gradient() {
+    // Scores 0 and -84: 1 / r is some 1e36, and times the change of a weight, of thousands, beyond f32.
+    let t = Tensor::new(&[[[0f32, 0.0], [-84.0, 0.0]]], &Device::Cpu).unwrap();
+    let mk = Tensor::new(&[[1f32, 0.5], [1.0, -0.75], [1.0, 0.25]], &Device::Cpu).unwrap();
+    let inputs = [t, mk, random(&[2, 3], 1)];
+    let op = |t: &[Tensor]| external_attention(&t[0], &t[1], &t[2], 1)? * 1e4;
+    let oracle = |t: &[Tensor]| {
+        composed::external_attention(&t[0], &t[1], &t[2], &Sizes::of(t[0].dims(), t[1].dims(), 1)?)? * 1e4
+    };
+    check_cuda_f32("external attention above underflow", &op, &oracle, &inputs, 5e-6);
+}
+
+#[test]
+fn scores_of_any_size_stay_finite() {
+    let [t, mk, mv] = given(&[1, 7, 4], 1, 5);
+    let (t, mk) = ((t * 1e10).unwrap(), (mk * 1e10).unwrap());
+    let averages = || {
+        let out = external_attention(&t, &mk, &mv, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(out.iter().all(|y| y.abs() <= 1.0 + 1e-6), "{out:?}"); // of values in [-1, 1)
+        assert!(out.iter().any(|y| *y != 0.0), "{out:?}");
+    };
+    averages();
+    crate::cuda::emulator::emulated(averages);
+}
+
+#[test]
+fn large_scores_cost_no_accuracy() {
+    // Scores of f (1 + s) and of some sixteenths of their own, which f32 holds up to 2^20: what is off is the softmax's.
+    let sixteenths = |shape: &[usize], seed| (random(shape, seed) * 8.0).unwrap().round().unwrap().affine(0.25, 0.0);
+    let (t, mk) = (sixteenths(&[1, 40, 1], 1).unwrap(), sixteenths(&[7, 1], 2).unwrap());
+    let t = Tensor::cat(&[&t.ones_like().unwrap(), &t], 2).unwrap();
+    for f in [1e3f32, 1e4, 1e5] {
+        let large = Tensor::from_iter((1..=7u8).map(|s| f * f32::from(s)), &Device::Cpu).unwrap();
+        let mk = Tensor::cat(&[&large.reshape((7, 1)).unwrap(), &mk], 1).unwrap();
+        let op = |t: &[Tensor]| external_attention(&t[0], &t[1], &t[2], 1);
+        let oracle = |t: &[Tensor]| {
+            composed::external_attention(&t[0], &t[1], &t[2], &Sizes::of(t[0].dims(), t[1].dims(), 1)?)
+        };
+        let inputs = [t.clone(), mk, random(&[2, 7], 3)];
+        check_cuda_f32(&format!("external attention, scores of {f}"), &op, &oracle, &inputs, 5e-6);
+    }
+}
+
+#[test]
+fn of_no_images_there_is_nothing() {
+    let nothing = || {
+        let [_, mk, mv] = given(&[1, 5, 6], 2, 4);
+        for shape in [&[0, 5, 6][..], &[0, 2, 3, 6]] {
+            assert_eq!(external_attention(&random(shape, 1), &mk, &mv, 2).unwrap().dims(), shape);
+        }
+    };
+    nothing();
+    crate::cuda::emulator::emulated(nothing);
 }
 
 #[test]
