@@ -681,6 +681,7 @@ fn changed_data_is_refused_until_it_is_allowed() {
     let said = place.hemf(&train);
     assert_eq!(said.code, Some(4), "{}", said.err);
     assert!(said.err.contains("row 3") && said.err.contains("another content"), "{}", said.err);
+    assert!(said.err.contains("--allow-changed") && said.err.contains("run prepare again"), "{}", said.err);
     assert!(!place.path("runs").exists());
     let said = place.hemf(&[&train[..], &["--allow-changed"]].concat());
     assert_eq!(said.code, Some(0), "{}", said.err);

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::counted;
+
 /// An error of this crate. The message names the file, row, class or key, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -31,8 +33,12 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
-    /// Several image files that cannot be decoded.
-    #[error("{} of {total} images cannot be used:{}", failures.len(), listed(failures))]
+    /// Image files that cannot be decoded.
+    #[error(
+        "{} of {total} images cannot be used:{}\nmend or remove what is broken, or leave it out: prepare \
+         --skip-unreadable, in training --set data.prepare.unreadable=skip",
+        failures.len(), listed(failures)
+    )]
     Images {
         /// One error per file, in file order.
         failures: Vec<Error>,
@@ -58,7 +64,7 @@ pub enum Error {
         reason: String,
     },
     /// A manifest whose content is not what was sealed.
-    #[error("{} was changed after it was written: {what}; run prepare again", path.display())]
+    #[error("{} was changed after it was written: {what}; run prepare again, or {TAKE_IT}", path.display())]
     Seal {
         /// The manifest file.
         path: PathBuf,
@@ -66,7 +72,10 @@ pub enum Error {
         what: String,
     },
     /// An image file that is not what the manifest says.
-    #[error("row {row} of the manifest, {}: {problem}{}", path.display(), and_more(*more))]
+    #[error(
+        "row {row} of the manifest, {}: {problem}{}; bring back what was there, run prepare again, or {TAKE_IT}",
+        path.display(), and_more(*more)
+    )]
     Row {
         /// The row, counted from 1.
         row: usize,
@@ -95,6 +104,9 @@ pub enum Error {
         batch: usize,
     },
 }
+
+/// The way on with data that changed.
+const TAKE_IT: &str = "take all as it is now with --allow-changed (data.allow_changed)";
 
 /// The kinds of error a program reacts to in different ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,5 +169,5 @@ fn listed(errors: &[Error]) -> String {
 }
 
 fn and_more(more: usize) -> String {
-    if more == 0 { String::new() } else { format!(" (and {more} more rows)") }
+    if more == 0 { String::new() } else { format!(" (and {})", counted(more, "more row")) }
 }

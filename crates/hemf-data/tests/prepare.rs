@@ -260,7 +260,7 @@ fn a_changed_row_is_refused_by_name() {
     std::fs::write(&file, text.replace("# source: .", "# source: /moved")).unwrap();
     let moved = Manifest::read(&file).unwrap();
     assert_eq!(moved.root(), Path::new("/moved"));
-    assert!(moved.verify(Check::Quick).unwrap_err().to_string().contains("and 39 more rows"));
+    assert!(moved.verify(Check::Quick).unwrap_err().to_string().contains("(and 39 more rows);"));
     moved.with_root(dir.path()).unwrap().verify(Check::Full).unwrap();
 }
 
@@ -282,7 +282,10 @@ fn a_changed_file_is_refused_by_row() {
     std::fs::write(&path, &content).unwrap();
     assert!(manifest.verify(Check::Quick).unwrap_err().to_string().contains("bytes, not"));
     std::fs::remove_file(&path).unwrap();
-    assert!(manifest.verify(Check::Quick).unwrap_err().to_string().contains("cannot be read"));
+    std::fs::remove_file(dir.path().join(&manifest.rows()[6].path)).unwrap();
+    let error = manifest.verify(Check::Quick).unwrap_err().to_string();
+    assert!(error.contains("cannot be read") && error.contains("(and 1 more row);"), "{error}");
+    assert!(error.contains("run prepare again") && error.contains("--allow-changed"), "{error}");
 }
 
 #[test]

@@ -190,6 +190,9 @@ fn folds_and_skipped_images() {
     assert_eq!(sound.rule(), "fold 2 of 3, validation 0.2");
     assert!(sound.rows().iter().all(|row| (row.split == Split::Test) == (row.fold == Some(2))));
     std::fs::write(root.join("a/a_004.png"), "no picture").unwrap();
+    let error = refused(&Prepare { rule: rule(2), ..Default::default() }, root);
+    assert!(error.starts_with("1 of 21 images cannot be used:") && error.contains("a_004.png"), "{error}");
+    assert!(error.contains("--skip-unreadable") && error.contains("data.prepare.unreadable=skip"), "{error}");
     let skip = Prepare { rule: rule(2), unreadable: Unreadable::Skip, ..Default::default() };
     let (made, notices) = run(&skip, root);
     assert_eq!(made.rows().len(), 20);

@@ -30,7 +30,6 @@ pub(super) fn inspect_all(
             notices.push(format!("{} of {total} images were skipped", failures.len()));
             Ok(rows)
         }
-        (1, Unreadable::Refuse) => Err(failures.remove(0)),
         (_, Unreadable::Refuse) => Err(Error::Images { failures, total }),
     }
 }

@@ -149,7 +149,7 @@ impl fmt::Display for Diagnosis {
             };
             writeln!(
                 f,
-                "{:<30} {:<22} {forward:>9} {backward:>9} {:>9.0e}{verdict}",
+                "{:<30} {:<22} {forward:>9} {backward:>9} {:>9.1e}{verdict}",
                 check.operation, check.form, check.tolerance
             )?;
         }
@@ -176,6 +176,8 @@ mod tests {
         let diagnosis = diagnose(&Device::Cpu, 3).unwrap();
         assert!(diagnosis.passed(), "{diagnosis}");
         assert!(diagnosis.checks.len() > 60);
+        let text = diagnosis.to_string();
+        assert!(text.contains(" 2.0e-5\n") && text.contains(" 1.5e-1\n"), "what is allowed is told as it is: {text}");
         assert!(diagnosis.checks.iter().all(|check| check.kernels.is_empty()));
         let elsewhere = Diagnosis { device: "cuda:0".to_owned(), ..diagnosis };
         assert!(elsewhere.to_string().contains("candle's operations: add, avg_pool2"), "{elsewhere}");

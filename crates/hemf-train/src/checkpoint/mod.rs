@@ -100,7 +100,10 @@ impl Checkpoint {
             .map(Self::at)
             .find(|checkpoint| folder::current(checkpoint.path()).join(MODEL).is_file())
             .ok_or_else(|| {
-                let what = "holds no checkpoint: expected a run folder or a folder with a model.safetensors";
+                let what = match RunFolder::open(path) {
+                    Ok(_) => "holds no checkpoint yet: this run has finished no epoch; wait for its first one",
+                    Err(_) => "holds no checkpoint: expected a run folder or a folder with a model.safetensors",
+                };
                 Error::checkpoint(path, what)
             })
     }

@@ -161,6 +161,7 @@ impl Trainer {
     ) -> Result<Self, Error> {
         let Parts { store, learner, ema, frozen, training, validation, truth, world } = parts;
         let steps = learner.schedule().steps() / card.config.train.epochs;
+        let spikes = Spikes::new(&card.config.train);
         let uploads = Uploads::new(store.device(), card.config.train.accumulate + 1);
         let trainer = Self {
             log: world.is_first().then(|| RunLog::open(&folder, &progress, steps)).transpose()?,
@@ -181,7 +182,7 @@ impl Trainer {
             finite_at: None,
             memory_told: false,
             saved: SaveClock::now(),
-            spikes: Spikes::default(),
+            spikes,
             world,
             _lock: lock,
         };

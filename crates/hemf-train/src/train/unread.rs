@@ -74,7 +74,7 @@ impl Trainer {
         if let Some(note) = self.used_memory() {
             observer.event(&Event::Note(&note));
         }
-        if let Some(note) = self.spikes.see(record.step, record.loss) {
+        if let Some(note) = self.spikes.see(record.step, record.loss, record.images) {
             observer.event(&Event::Note(&note));
         }
         Ok(())
