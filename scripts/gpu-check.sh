@@ -9,7 +9,7 @@
 #   --python PYTHON   one that has torch, for the opponent
 #   --seeds 0,1,2     of the training
 #   --epochs N        of the training (100)
-#   --precision P     of the training (f32, tf32, bf16)
+#   --precision P     of the training: f32, tf32, bf16 (what the configuration says)
 #   LIMIT_build, LIMIT_doctor, LIMIT_speed, LIMIT_train: seconds for each part (900, 300, 1500, 7200)
 #
 # A part that fails or takes too long is named in the table, and the next begins: what was seen stays in --out. Given again,
@@ -17,16 +17,28 @@
 # and the processor's half runs, small. Needs what scripts/cuda-build.sh needs, and on a GPU its libraries (docs/gpu.md, Running).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-data= parts=build,doctor,speed,train out=gpu-check python=python3 seeds=0,1,2 epochs= precision=f32
+usage() { sed -n '2,/^set /s/^# \{0,1\}//p' scripts/gpu-check.sh; }
+data= parts=build,doctor,speed,train out=gpu-check python=python3 seeds=0,1,2 epochs= precision=
 while [ $# -gt 0 ]; do
     case $1 in
         --data|--parts|--out|--python|--seeds|--epochs|--precision) declare "${1#--}=${2:?$1 needs a value}"; shift 2 ;;
-        *) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
+        -h|--help) usage; exit 0 ;;
+        *) echo "gpu-check: unknown: $1" >&2; usage >&2; exit 2 ;;
     esac
 done
-mkdir -p "$out"
+for name in ${parts//,/ }; do
+    case $name in
+        build|doctor|speed|train) ;;
+        *) echo "gpu-check: no part is called $name (build, doctor, speed, train)" >&2; exit 2 ;;
+    esac
+done
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/cuda}
 hemf=$CARGO_TARGET_DIR/release/hemf
+case ,${parts// /,}, in
+    *,build,*) ;;
+    *) [ -x "$hemf" ] || { echo "gpu-check: no $hemf: add the part build" >&2; exit 2; } ;;
+esac
+mkdir -p "$out"
 rows=$out/rows.tsv
 failed=0
 
@@ -40,9 +52,11 @@ else
 fi
 
 # PyTorch brings the libraries that hemf is linked with, where the system has them not.
-LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:$("$python" -c 'import glob, os, nvidia
+# An empty entry would be the working folder.
+brought=$("$python" -c 'import glob, os, nvidia
 print(":".join(sorted({os.path.dirname(p) for r in nvidia.__path__ for p in glob.glob(r + "/**/lib/*.so*", recursive=True)})))' 2>/dev/null || true)
-export LD_LIBRARY_PATH
+LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}${LD_LIBRARY_PATH:+${brought:+:}}$brought
+[ -z "$LD_LIBRARY_PATH" ] || export LD_LIBRARY_PATH
 
 # row PART WHAT: a line of the table.
 row() { printf '%s\t%s\n' "$1" "$2" >>"$rows"; }
@@ -70,13 +84,13 @@ train() {
     [ $device != cpu ] || config+=(--set model.preset=hemf-nano --set data.preprocessing.size=64)
     [ $device = cpu ] || read -ra groups <<<"${seeds//,/ }"
     for group in "${groups[@]}"; do
-        "$hemf" train "${config[@]}" ${epochs:+--epochs "$epochs"} --precision "$precision" --device $device --seeds "$group" \
+        "$hemf" train "${config[@]}" ${epochs:+--epochs "$epochs"} ${precision:+--precision "$precision"} --device $device --seeds "$group" \
             --out "$out/runs" --json >"$out/train-$group.json" 2>"$out/train-$group.log" &
         pids+=($!)
     done
     for pid in "${pids[@]}"; do wait "$pid" || code=$?; done
     tail -qn 1 "$out"/train-*.log
-    [ $code = 0 ] || return $code
+    [ $code = 0 ] || { grep -h '^error' "$out"/train-*.log || true; return $code; }
     for run in "$out"/runs/*-seed*; do
         "$hemf" eval "$run" --device $device --json >"$out/eval-$(basename "$run").json"
     done
@@ -89,7 +103,10 @@ part() {
     echo "gpu-check: $name, at most $limit s" >&2
     export -f "$name"
     timeout --kill-after=20 "$limit" bash -c "set -euo pipefail; $name" >"$out/$name.log" 2>&1 || code=$?
-    local last; last=$(tail -1 "$out/$name.log" | cut -c1-140)
+    local last=
+    [ $code = 0 ] || last=$(grep '^error' "$out/$name.log" | tail -1 || true)
+    last=${last:-$(tail -1 "$out/$name.log")}
+    last=${last:0:140}
     case $code in
         0) [ "$name" = speed ] || row "$name" "passed in $((SECONDS - begun)) s: $last" ;;
         124|137) failed=1; row "$name" "CUT OFF after $limit s: $last" ;;
@@ -119,7 +136,6 @@ for name in ${parts//,/ }; do
         doctor) part doctor "${LIMIT_doctor:-300}" ;;
         speed) part speed "${LIMIT_speed:-1500}" ;;
         train) part train "${LIMIT_train:-7200}" ;;
-        *) echo "gpu-check: no part is called $name (build, doctor, speed, train)" >&2; exit 2 ;;
     esac
     [ "$name" != build ] || [ -x "$hemf" ] || break
 done
