@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hemf_eval::{Averaging, Views};
-use hemf_train::{ConfigError, DeviceChoice, Layer, Precision, Split};
+use hemf_train::{ConfigError, DeviceChoice, Layer, Precision, Split, precision_note};
 
 use crate::commands::{
     audit::Audit, bench::Bench, compare::Compare, config::Config, cv::Cv, diff::Diff, doctor::Doctor, eval::Eval,
@@ -186,7 +186,16 @@ impl Asked {
         views.into_iter().chain(ensemble).chain(logit).chain(precision).collect()
     }
 
-    pub(crate) fn precision(&self) -> Precision {
+    /// The precision asked for; that it is slow here, where it is, is said.
+    pub(crate) fn told_precision(&self) -> Precision {
+        let precision = self.precision();
+        if let Some(note) = precision_note(precision) {
+            eprintln!("note: {note}");
+        }
+        precision
+    }
+
+    fn precision(&self) -> Precision {
         self.precision.into()
     }
 

@@ -105,7 +105,10 @@ fn prepare_train_resume_and_evaluate() {
     }
 
     // A finished run has nothing left to do; another one takes another name.
-    assert_eq!(place.hemf(&["train", "--resume", "runs/tiny"]).code, Some(0));
+    let said = place.hemf(&["train", "--resume", "runs/tiny"]);
+    assert_eq!(said.code, Some(0));
+    let way = "train runs/tiny/config.yaml --set train.init=runs/tiny --epochs N";
+    assert!(said.err.contains("finished already (epoch 1, step 2)") && said.err.contains(way), "{}", said.err);
     let said = place.hemf(&["train", "tiny.yaml", "--data", "list.csv"]);
     assert!(said.out.contains("runs/tiny-2") && said.err.contains("next: hemf eval runs/tiny-2"), "{}", said.err);
 
@@ -551,7 +554,10 @@ fn bad_data() {
 fn bad_checkpoints() {
     let place = Place::new();
     place.refuses(&["eval"], 3, &["runs", "train one first"]);
-    place.refuses(&["eval", "data"], 3, &["holds no checkpoint"]);
+    place.refuses(&["eval", "data"], 3, &["holds no checkpoint: expected a run folder"]);
+    fs::create_dir(place.path("begun")).unwrap();
+    fs::copy(place.path("tiny.yaml"), place.path("begun/config.yaml")).unwrap();
+    place.refuses(&["eval", "begun"], 3, &["holds no checkpoint yet: this run has finished no epoch"]);
     place.refuses(&["train", "--resume", "data"], 3, &["is no run folder"]);
     assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1"]).code, Some(0));
 

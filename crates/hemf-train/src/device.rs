@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, sync::OnceLock};
 
 use candle_core::Device;
 
+use crate::Precision;
+
 /// What may be asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
@@ -123,6 +125,12 @@ pub fn use_device(choice: DeviceChoice) -> Result<Option<String>, String> {
 /// Where this process trains and evaluates: the processor, unless [`use_device`] said otherwise.
 pub fn device() -> &'static Device {
     DEVICE.get_or_init(|| Device::Cpu)
+}
+
+/// What there is to say of `precision` on the device of this process.
+pub fn precision_note(precision: Precision) -> Option<&'static str> {
+    let slow = precision == Precision::Bf16 && !device().is_cuda();
+    slow.then_some("bf16 is for GPUs: a processor takes tens of times as long as in f32")
 }
 
 #[cfg(test)]

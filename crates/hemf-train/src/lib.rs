@@ -63,7 +63,7 @@ pub use config::{
     BatchNormOver, ConfigError, DataConfig, DistributedConfig, EarlyStopping, Every, Freeze, Layer, OutputConfig,
     Patterns, Precision, RunConfig, SaveEvery, TrainConfig, Validate,
 };
-pub use device::{DeviceChoice, Opened, device, use_device};
+pub use device::{DeviceChoice, Opened, device, precision_note, use_device};
 pub use error::{Error, ErrorKind};
 pub use evaluate::{EvalSet, evaluate};
 pub use export::export;

@@ -45,7 +45,9 @@ fn a_run_in_bf16_is_taken_up_with_the_same_bits_and_a_change_is_told() {
     stopped_and_resumed(config(&dir, &small), when, &whole);
 
     let stop = AtomicBool::new(false);
-    let mut trainer = Trainer::start(config(&dir, &small), &mut Silent).unwrap();
+    let mut notes = Notes::default();
+    let mut trainer = Trainer::start(config(&dir, &small), &mut notes).unwrap();
+    assert!(notes.tell("bf16 is for GPUs"), "{:?}", notes.0);
     trainer.run(&mut StopWhen { stop: &stop, when }, &stop).unwrap();
     let folder = trainer.folder().clone();
     drop(trainer);

@@ -138,7 +138,8 @@ fn a_run_without_progress_stops_early() {
     assert!(notes.tell("no better score in 2 validations"), "{:?}", notes.0);
     let folder = trainer.folder().clone();
     drop(trainer);
-    let mut again = Trainer::resume(folder, None, &mut Silent).unwrap();
+    let mut again = Trainer::resume(folder, None, &mut notes).unwrap();
+    assert!(notes.tell("finished already (stopped early in epoch"), "{:?}", notes.0);
     assert_eq!(again.run(&mut Silent, &AtomicBool::new(false)).unwrap(), Outcome::Finished);
 }
 
@@ -182,6 +183,7 @@ fn a_damaged_checkpoint_is_set_aside_for_the_one_before() {
     let mut notes = Notes::default();
     let mut trainer = Trainer::resume(run.clone(), None, &mut notes).unwrap();
     assert!(notes.tell("checkpoints/previous (step 4)") && notes.tell("cut off"), "{:?}", notes.0);
+    assert!(notes.tell("going on after step 4 of ") && notes.tell(" of 3"), "{:?}", notes.0);
     trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
     let resumed = remains(&run);
     assert!(resumed.0 == whole.0, "tensors differ");

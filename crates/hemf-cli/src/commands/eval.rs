@@ -89,7 +89,7 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     eprintln!("evaluating {} on {split} images", checkpoint.path().display());
     let Eval { subgroups, targets, resamples, seed, level, errors, .. } = args;
     let mut predictor = Predictor::load(&args.asked.runs(path), args.asked.views(), args.asked.averaging())?
-        .compute_in(args.asked.precision())?;
+        .compute_in(args.asked.told_precision())?;
     let known = args.fail_under.iter().try_for_each(|(name, _)| check_score(name, predictor.classes()));
     known.map_err(|what| Failure::usage(format!("--fail-under: {what}")))?;
     let costs = args.costs.map(|file| CostMatrix::read_csv(&file, predictor.classes())).transpose()?;

@@ -63,7 +63,7 @@ enum Format {
 pub(super) fn run(args: Predict) -> Result<Exit, Failure> {
     let format = if args.json { Format::Jsonl } else { args.format };
     let predictor = Predictor::load(&args.asked.runs(args.run), args.asked.views(), args.asked.averaging())?
-        .compute_in(args.asked.precision())?;
+        .compute_in(args.asked.told_precision())?;
     let Files { files, left_out } = files_of(&args.images, &mut stdin().lock())?;
     if files.is_empty() {
         return Err(Failure::input(

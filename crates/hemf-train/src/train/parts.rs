@@ -7,8 +7,11 @@ use hemf_model::{Classifier, ModelConfig, ParamStore};
 
 use super::{init, select};
 use crate::{
-    BatchNormOver, Error, Event, Learner, Loss, Observer, Optimizer, RunConfig, Schedule, World, config::ConfigError,
-    dataset, device::device, ema::Ema,
+    BatchNormOver, Error, Event, Learner, Loss, Observer, Optimizer, Precision, RunConfig, Schedule, World,
+    config::ConfigError,
+    dataset,
+    device::{device, precision_note},
+    ema::Ema,
 };
 
 /// What a new run and a resumed one build alike.
@@ -39,6 +42,7 @@ impl Parts {
             parts.average(config)?;
         }
         observer.event(&Event::Note(&parts.describe(manifest)));
+        tell_if_slow(config.train.precision, observer);
         Ok(parts)
     }
 
@@ -92,6 +96,13 @@ impl Parts {
             self.truth.len(),
             if self.world.is_alone() { String::new() } else { format!("; {} processes", self.world.ranks()) }
         )
+    }
+}
+
+/// Tells of a precision that this device has no products for.
+pub(super) fn tell_if_slow(precision: Precision, observer: &mut dyn Observer) {
+    if let Some(note) = precision_note(precision) {
+        observer.event(&Event::Note(note));
     }
 }
 

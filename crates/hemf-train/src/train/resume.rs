@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, rc::Rc};
 
-use super::{Parts, Trainer, check_same, init};
+use super::{Parts, Trainer, check_same, init, parts::tell_if_slow};
 use crate::{
     Card, Checkpoint, ConfigError, Error, Event, Observer, Precision, RunConfig, RunFolder, World,
     checkpoint::{Model, Progress, State},
@@ -66,7 +66,24 @@ impl Trainer {
         }
         let mut trainer = Self::assemble(parts, card, folder, state.progress, lock)?;
         trainer.last_good = Some(checkpoint.path().to_path_buf());
+        observer.event(&Event::Note(&trainer.stands()));
+        tell_if_slow(trainer.card.config.train.precision, observer);
         Ok(trainer)
+    }
+
+    /// Where the run stands that was taken up, or that there is nothing left to do.
+    fn stands(&self) -> String {
+        let (Progress { step, epoch, stopped_early, .. }, epochs) = (&self.progress, self.epochs());
+        if *epoch < epochs && !stopped_early {
+            let steps = self.learner.schedule().steps();
+            return format!("going on after step {step} of {steps}, in epoch {} of {epochs}", epoch + 1);
+        }
+        let run = self.folder.path().display();
+        let end = if *stopped_early { format!("stopped early in epoch {epoch}") } else { format!("epoch {epoch}") };
+        format!(
+            "this run is finished already ({end}, step {step}); a new one goes on from its best weights: \
+             train {run}/config.yaml --set train.init={run} --epochs N"
+        )
     }
 
     /// Goes on in `precision`. Checkpoints are the same files in any.
@@ -80,6 +97,7 @@ impl Trainer {
         }
         precision.prepare(device()).map_err(|what| ConfigError::new("--precision", "train.precision", what))?;
         self.learner.compute_in(precision);
+        tell_if_slow(precision, observer);
         let (before, now, step) = (before.name(), precision.name(), self.progress.step);
         observer.event(&Event::Note(&format!("trained in {before} up to step {step}; going on in {now}")));
         Ok(())
