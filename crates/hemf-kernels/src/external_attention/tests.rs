@@ -114,9 +114,8 @@ fn large_scores_cost_no_accuracy() {
         let large = Tensor::from_iter((1..=7u8).map(|s| f * f32::from(s)), &Device::Cpu).unwrap();
         let mk = Tensor::cat(&[&large.reshape((7, 1)).unwrap(), &mk], 1).unwrap();
         let op = |t: &[Tensor]| external_attention(&t[0], &t[1], &t[2], 1);
-        let oracle = |t: &[Tensor]| {
-            composed::external_attention(&t[0], &t[1], &t[2], &Sizes::of(t[0].dims(), t[1].dims(), 1)?)
-        };
+        let oracle =
+            |t: &[Tensor]| composed::external_attention(&t[0], &t[1], &t[2], &Sizes::of(t[0].dims(), t[1].dims(), 1)?);
         let inputs = [t.clone(), mk, random(&[2, 7], 3)];
         check_cuda_f32(&format!("external attention, scores of {f}"), &op, &oracle, &inputs, 5e-6);
     }
