@@ -26,6 +26,8 @@ const STEPS: usize = 2;
 const CLASSES: usize = (47 - 16) * STEPS;
 /// A cache line, and the widest vector.
 const ALIGN: usize = 64;
+/// A large page of the operating system.
+const HUGE_PAGE: usize = 2 << 20;
 
 static KEPT: Mutex<Kept> =
     Mutex::new(Kept { first: [Link(null_mut()); CLASSES], waiting: 0, in_use: 0, most_in_use: 0 });
@@ -61,8 +63,21 @@ fn keeps(layout: &Layout) -> bool {
 
 /// The layout of a block of this size, which is that of a class.
 fn block(size: usize) -> Layout {
+    let align = if size >= HUGE_PAGE { HUGE_PAGE } else { ALIGN };
     // SAFETY: the alignment is a power of two, and the largest class ends at 2^47, far below the largest layout.
-    unsafe { Layout::from_size_align_unchecked(size, ALIGN) }
+    unsafe { Layout::from_size_align_unchecked(size, align) }
+}
+
+/// Asks the operating system for large pages under a new block, as far as the `wanted` bytes fill them: a page is cleared
+/// when it is first written to, and large ones take a third of the time.
+fn advise(at: *mut u8, wanted: usize) {
+    let whole = wanted - wanted % HUGE_PAGE;
+    #[cfg(target_os = "linux")]
+    if whole > 0 && !at.is_null() {
+        // SAFETY: the range is in a block of ours; the advice changes no content, and may be refused.
+        unsafe { libc::madvise(at.cast(), whole, libc::MADV_HUGEPAGE) };
+    }
+    let _ = (at, whole);
 }
 
 impl Kept {
@@ -128,6 +143,7 @@ fn allocate(layout: &Layout, fresh: impl Fn(Layout) -> *mut u8) -> (*mut u8, boo
     if at.is_null() {
         kept.in_use -= size;
     }
+    advise(at, layout.size());
     (at, false)
 }
 
