@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use hemf_kernels::{Replay, Rounded, awake};
-use hemf_model::{Classifier, Mode, ParamStore};
+use hemf_model::{Classifier, Mode, ModelConfig, ParamStore, read_weights, weights_builder};
 use hemf_train::{Error, Learner, Loss, Optimizer, OptimizerConfig, Schedule, ScheduleConfig, StepBatch, device};
 
 use crate::{Settings, Work};
@@ -14,6 +14,17 @@ use crate::{Settings, Work};
 pub(crate) enum Subject {
     Infer { model: Box<dyn Classifier>, images: Tensor, rounded: Rounded, replay: Replay },
     Train { learner: Box<Learner>, images: Tensor, labels: Tensor, steps: usize },
+}
+
+/// A network of these weights, and copies of them in bf16.
+fn with_rounded(
+    config: &ModelConfig,
+    weights: HashMap<String, Tensor>,
+) -> Result<(Box<dyn Classifier>, Rounded), Error> {
+    let there = |(name, weight): (_, Tensor)| Ok((name, weight.to_device(device())?));
+    let weights = weights.into_iter().map(there).collect::<Result<HashMap<_, _>, Error>>()?;
+    let rounded = Rounded::of(weights.values())?;
+    Ok((config.build(VarBuilder::from_tensors(weights, DType::F32, device()))?, rounded))
 }
 
 impl Subject {
@@ -27,28 +38,18 @@ impl Subject {
         let store = ParamStore::new(0, device());
         match settings.work {
             Work::Infer => {
-                let (mut model, weights) = match &settings.weights {
-                    Some(path) => {
-                        let there = |(name, weight): (_, Tensor)| Ok((name, weight.to_device(device())?));
-                        let weights = hemf_model::read_weights(path)?.into_iter().map(there);
-                        let weights = weights.collect::<Result<HashMap<_, _>, Error>>()?;
-                        let all: Vec<Tensor> = weights.values().cloned().collect();
-                        (config.build(VarBuilder::from_tensors(weights, DType::F32, device()))?, all)
+                let images = images.to_dtype(precision.dtype())?;
+                let (model, rounded) = match (images.dtype(), &settings.weights) {
+                    (DType::F32, Some(path)) => {
+                        (config.build_packed(weights_builder(path, device())?)?, Rounded::default())
                     }
-                    None => {
-                        let model = config.build(store.builder())?;
-                        (model, store.parameters().into_iter().map(|(_, var)| var.into_inner()).collect())
+                    (DType::F32, None) => (config.build_packed(store.builder())?, Rounded::default()),
+                    (_, Some(path)) => with_rounded(config, read_weights(path)?)?,
+                    (_, None) => {
+                        config.build(store.builder())?;
+                        with_rounded(config, store.state().into_iter().collect())?
                     }
                 };
-                let images = images.to_dtype(precision.dtype())?;
-                let mut rounded = Rounded::default();
-                match images.dtype() {
-                    DType::F32 => {
-                        drop(weights);
-                        model.pack()?; // packed weights are f32
-                    }
-                    _ => rounded = Rounded::of(&weights)?,
-                }
                 Ok(Self::Infer { model, images, rounded, replay: Replay::default() })
             }
             Work::Train => {

@@ -48,7 +48,7 @@ pub fn grad_cam(
     wanted: impl Fn(Spot) -> bool,
 ) -> Result<Vec<(Spot, HeatMap)>, Error> {
     let images = network.batch(std::slice::from_ref(picture), View::PLAIN)?;
-    activation_maps(network.model(), &images, class, wanted)
+    activation_maps(network.model()?, &images, class, wanted)
 }
 
 /// [`grad_cam`] of a batch of one image, (1, C, size, size).
@@ -107,7 +107,7 @@ const COVERS: usize = 9;
 pub fn occlusion(network: &Network, picture: &Raster, class: usize) -> Result<HeatMap, Error> {
     let image: Vec<f32> = network.batch(std::slice::from_ref(picture), View::PLAIN)?.flatten_all()?.to_vec1()?;
     let settings = network.preprocessing();
-    probability_drops(network.model(), &image, (settings.channels, settings.size), class)
+    probability_drops(network.model()?, &image, (settings.channels, settings.size), class)
 }
 
 /// [`occlusion`] of an image as the network's input, (channels, size, size).
@@ -173,7 +173,7 @@ pub fn spots(network: &Network) -> Result<&[Spot], Error> {
         spots.borrow_mut().push(Spot { branch, stage: stage + 1 });
         Ok(map)
     };
-    network.model().forward_tapped(&blank, Mode::Eval, &note)?;
+    network.model()?.forward_tapped(&blank, Mode::Eval, &note)?;
     Ok(network.spots().get_or_init(|| spots.into_inner()))
 }
 

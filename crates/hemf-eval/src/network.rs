@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use hemf_data::{Preprocessing, Raster};
 use hemf_metrics::decision::Temperature;
-use hemf_model::{Classifier, Mode};
+use hemf_model::{Classifier, Mode, WeightFile};
 use hemf_train::{Asked, Card, Checkpoint, Error, Model, Precision, Replay, Rounded, device, explain_memory};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -37,12 +37,11 @@ pub struct Network {
     checkpoint: Checkpoint,
     card: Card,
     digest: String,
-    /// Has gradients, for what explains.
-    model: Box<dyn Classifier>,
-    /// The same weights packed, for answers.
+    weights: WeightFile,
+    /// For answers in f32.
     packed: Box<dyn Classifier>,
-    /// The tensors of both, where they are computed with.
-    weights: Vec<Tensor>,
+    /// For explanations, and answers in another precision; read when first asked for.
+    plain: OnceLock<Plain>,
     precision: Precision,
     /// The weights in bf16, where that is the precision.
     rounded: Rounded,
@@ -55,6 +54,14 @@ pub struct Network {
     spots: OnceLock<Vec<Spot>>,
 }
 
+/// The network as it was trained.
+struct Plain {
+    /// Has gradients.
+    model: Box<dyn Classifier>,
+    /// Its weights, where they are computed with.
+    weights: Vec<Tensor>,
+}
+
 impl Network {
     /// Loads the checkpoint that `path` means: a run folder (its best), a checkpoint folder or its `model.safetensors`.
     ///
@@ -62,18 +69,12 @@ impl Network {
     /// No checkpoint, or one that is not as it was written.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let checkpoint = Checkpoint::find(path)?;
-        let Model { card, tensors, digest } = checkpoint.model()?;
+        let Model { card, weights, digest } = checkpoint.model()?;
         let (config, size) = (&card.config.model, card.config.data.preprocessing.size);
-        let there = |(name, tensor): (_, Tensor)| Ok((name, tensor.to_device(device())?));
-        let tensors: HashMap<String, Tensor> = tensors.into_iter().map(there).collect::<Result<_, Error>>()?;
-        let all = tensors.values().cloned().collect();
-        let weights = VarBuilder::from_tensors(tensors, DType::F32, device());
-        let mut packed = config.build(weights.clone())?;
-        packed.pack()?;
         Ok(Self {
-            model: config.build(weights)?,
-            packed,
-            weights: all,
+            packed: config.build_packed(weights.builder(device()))?,
+            plain: OnceLock::new(),
+            weights,
             precision: Precision::F32,
             rounded: Rounded::default(),
             replay: Replay::default(),
@@ -94,7 +95,9 @@ impl Network {
     pub(crate) fn compute_in(&mut self, precision: Precision) -> Result<(), Error> {
         self.precision = precision;
         self.rounded = match precision.dtype() {
-            DType::BF16 => Rounded::of(&self.weights).map_err(|error| explain_memory(error.into(), &self.asked(0)))?,
+            DType::BF16 => {
+                Rounded::of(&self.plain()?.weights).map_err(|error| explain_memory(error.into(), &self.asked(0)))?
+            }
             _ => Rounded::default(),
         };
         self.replay = Replay::default(); // what was noted computes as before
@@ -183,7 +186,7 @@ impl Network {
     pub fn logits(&self, pictures: &[Raster], view: View) -> Result<Vec<Vec<f32>>, Error> {
         let images = self.batch(pictures, view)?;
         let dtype = self.precision.dtype();
-        let network = if dtype == DType::F32 { &self.packed } else { &self.model }; // packed weights are f32
+        let network = if dtype == DType::F32 { &*self.packed } else { self.model()? }; // packed weights are f32
         let images = images.to_dtype(dtype)?;
         let forward = |images: &Tensor| network.forward(images, Mode::Eval)?.to_dtype(DType::F32);
         let logits = hemf_train::awake(device(), || self.rounded.within(|| self.replay.run(&images, forward)));
@@ -202,7 +205,21 @@ impl Network {
     }
 
     /// With gradients.
-    pub(crate) fn model(&self) -> &dyn Classifier {
-        &*self.model
+    ///
+    /// # Errors
+    /// Weights that cannot be read any more, or have no room.
+    pub(crate) fn model(&self) -> Result<&dyn Classifier, Error> {
+        Ok(&*self.plain()?.model)
+    }
+
+    fn plain(&self) -> Result<&Plain, Error> {
+        if let Some(plain) = self.plain.get() {
+            return Ok(plain);
+        }
+        let there = |(name, tensor): (_, Tensor)| Ok((name, tensor.to_device(device())?));
+        let tensors = self.weights.tensors()?.into_iter().map(there).collect::<Result<HashMap<_, _>, Error>>()?;
+        let weights = tensors.values().cloned().collect();
+        let model = self.card.config.model.build(VarBuilder::from_tensors(tensors, DType::F32, device()))?;
+        Ok(self.plain.get_or_init(|| Plain { model, weights }))
     }
 }

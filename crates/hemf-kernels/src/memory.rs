@@ -125,26 +125,28 @@ impl Kept {
     }
 }
 
-/// A kept block, or a new one by `fresh`; whether it was kept.
-fn allocate(layout: &Layout, fresh: impl Fn(Layout) -> *mut u8) -> (*mut u8, bool) {
+/// A kept block, or a new one.
+fn allocate(layout: &Layout) -> *mut u8 {
+    // SAFETY: a block's size is not zero.
+    let fresh = |size| unsafe { System.alloc(block(size)) };
     let (class, size) = class(layout.size());
     let mut kept = Kept::lock();
     if let Some(at) = kept.take(class, size) {
-        return (at, true);
+        return at;
     }
     let limit = kept.most_in_use + kept.most_in_use / 8 + (64 << 20);
     let room = limit.saturating_sub(kept.in_use);
     kept.release(room);
-    let mut at = fresh(block(size));
+    let mut at = fresh(size);
     if at.is_null() {
         kept.release(0);
-        at = fresh(block(size));
+        at = fresh(size);
     }
     if at.is_null() {
         kept.in_use -= size;
     }
     advise(at, layout.size());
-    (at, false)
+    at
 }
 
 // SAFETY: a block comes from the system's allocator with at least the size and alignment that were asked for, is on no list
@@ -155,8 +157,7 @@ unsafe impl GlobalAlloc for Recycling {
             // SAFETY: the caller's promise.
             return unsafe { System.alloc(layout) };
         }
-        // SAFETY: a block's size is not zero.
-        allocate(&layout, |layout| unsafe { System.alloc(layout) }).0
+        allocate(&layout)
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
@@ -164,9 +165,9 @@ unsafe impl GlobalAlloc for Recycling {
             // SAFETY: the caller's promise.
             return unsafe { System.alloc_zeroed(layout) };
         }
-        // SAFETY: a block's size is not zero.
-        let (at, used) = allocate(&layout, |layout| unsafe { System.alloc_zeroed(layout) });
-        if used {
+        let at = allocate(&layout);
+        if !at.is_null() {
+            // The system's own clearing of a block of this alignment is no other, and would come before the advice.
             // SAFETY: the block is at least this long.
             unsafe { at.write_bytes(0, layout.size()) };
         }

@@ -1,10 +1,8 @@
-use crate::stages::{Branch, Enter, Head, Tap, channels_last, rising_drop_path};
+use crate::stages::{Branch, Enter, Head, Parts, Tap, channels_last, rising_drop_path};
 use crate::{CameConfig, Classifier, Error, Stages};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use hemf_blocks::{
-    CameLocal, ExternalAttention, Mode, Msfa, MsfaConfig, Pack, PatchEmbedding, PatchMerging, WindowBlock,
-};
+use hemf_blocks::{CameLocal, ExternalAttention, Mode, Msfa, MsfaConfig, PatchEmbedding, PatchMerging, WindowBlock};
 use hemf_kernels::Windows;
 
 /// CAME: a local branch of convolutions, a global branch of window attention and a chain of external attention read the
@@ -41,10 +39,14 @@ enum EnterGlobal {
 impl Came {
     /// *downsample_layers*, *stages*, *patch_embed*, *basic_layers*, *ea*, *fu1* to *fu4*, *conv_norm*, *conv_head*.
     pub fn new(config: &CameConfig, vb: VarBuilder) -> std::result::Result<Self, Error> {
+        Self::of(config, &Parts { vb, packed: false })
+    }
+
+    pub(crate) fn of(config: &CameConfig, parts: &Parts) -> std::result::Result<Self, Error> {
         let classes = config.checked()?;
         Ok(Self {
-            stages: (0..4).map(|i| Stage::new(config, i, &vb)).collect::<Result<_>>()?,
-            head: Head::new(config.dims[3], classes, &vb)?,
+            stages: (0..4).map(|i| Stage::new(config, i, parts)).collect::<Result<_>>()?,
+            head: Head::new(config.dims[3], classes, parts)?,
         })
     }
 
@@ -88,50 +90,35 @@ impl Classifier for Came {
     fn forward_tapped(&self, images: &Tensor, mode: Mode, tap: Tap<'_>) -> Result<Stages> {
         self.tapped(images, mode, tap)
     }
-
-    fn pack(&mut self) -> Result<()> {
-        self.stages.iter_mut().try_for_each(Stage::pack)?;
-        self.head.pack()
-    }
 }
 
 impl Stage {
-    fn new(config: &CameConfig, i: usize, vb: &VarBuilder) -> Result<Self> {
+    fn new(config: &CameConfig, i: usize, parts: &Parts) -> Result<Self> {
         let c = config.dims[i];
         let (before, patch) = if i > 0 { (config.dims[i - 1], 2) } else { (config.in_channels, 4) };
-        let global = vb.pp("basic_layers").pp(i);
+        let global = parts.at("basic_layers").at(i);
         let enter_global = match i {
-            0 => EnterGlobal::Embed(PatchEmbedding::new(before, c, vb.pp("patch_embed"))?),
-            _ => EnterGlobal::Merge(PatchMerging::new(before, c, global.pp("downsample"))?),
+            0 => EnterGlobal::Embed(parts.at("patch_embed").make(|vb| PatchEmbedding::new(before, c, vb))?),
+            _ => EnterGlobal::Merge(global.at("downsample").make(|vb| PatchMerging::new(before, c, vb))?),
         };
         let local_block = |j: usize| {
             let drop_path = rising_drop_path(config.drop_path, &config.local_depths, i, j);
-            CameLocal::new(c, drop_path, vb.pp("stages").pp(i).pp(j))
+            parts.at("stages").at(i).at(j).make(|vb| CameLocal::new(c, drop_path, vb))
         };
-        let global_block =
-            |j: usize| WindowBlock::new(c, config.heads[i], windows(config, j), global.pp("blocks").pp(j));
+        let global_block = |j: usize| {
+            let block = |vb: VarBuilder<'_>| WindowBlock::new(c, config.heads[i], windows(config, j), vb);
+            global.at("blocks").at(j).make(block)
+        };
+        let external = |vb: VarBuilder<'_>| ExternalAttention::new(before, c, patch, config.slots, vb);
+        let msfa = |vb: VarBuilder<'_>| Msfa::new(fusion(config, i, i > 0), vb);
         Ok(Self {
-            enter_local: Enter::new(config.in_channels, &config.dims, i, vb.pp("downsample_layers").pp(i))?,
+            enter_local: Enter::new(config.in_channels, &config.dims, i, parts.at("downsample_layers").at(i))?,
             enter_global,
             local: (0..config.local_depths[i]).map(local_block).collect::<Result<_>>()?,
             global: (0..config.global_depths[i]).map(global_block).collect::<Result<_>>()?,
-            external: ExternalAttention::new(before, c, patch, config.slots, vb.pp("ea").pp(i))?,
-            fusion: Msfa::new(fusion(config, i, i > 0), vb.pp(format!("fu{}", i + 1)))?,
+            external: parts.at("ea").at(i).make(external)?,
+            fusion: parts.at(format!("fu{}", i + 1)).make(msfa)?,
         })
-    }
-}
-
-impl Pack for Stage {
-    fn pack(&mut self) -> Result<()> {
-        self.enter_local.pack()?;
-        match &mut self.enter_global {
-            EnterGlobal::Embed(embed) => embed.pack()?,
-            EnterGlobal::Merge(merge) => merge.pack()?,
-        }
-        self.local.pack()?;
-        self.global.pack()?;
-        self.external.pack()?;
-        self.fusion.pack()
     }
 }
 

@@ -1,8 +1,8 @@
-use crate::stages::{Branch, Enter, Head, Tap, channels_last, rising_drop_path};
+use crate::stages::{Branch, Enter, Head, Parts, Tap, channels_last, rising_drop_path};
 use crate::{Branches, Classifier, Error, HemfConfig, Mlp, Stages};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use hemf_blocks::{Egf, Elf, Hef, HefConfig, MheaConfig, Mode, Pack};
+use hemf_blocks::{Egf, Elf, Hef, HefConfig, MheaConfig, Mode};
 use hemf_kernels::recompute;
 
 /// HEMF: a local branch of ELF blocks and a global branch of EGF blocks read the image side by side, and HEF blocks fuse
@@ -44,10 +44,14 @@ struct Global {
 impl Hemf {
     /// *downsample_layers*, *downsample_layers2*, *stages*, *stages2*, *fu1* to *fu4*, *conv_norm*, *conv_head*.
     pub fn new(config: &HemfConfig, vb: VarBuilder) -> std::result::Result<Self, Error> {
+        Self::of(config, &Parts { vb, packed: false })
+    }
+
+    pub(crate) fn of(config: &HemfConfig, parts: &Parts) -> std::result::Result<Self, Error> {
         let classes = config.checked()?;
         Ok(Self {
-            stages: (0..4).map(|i| Stage::new(config, i, &vb)).collect::<Result<_>>()?,
-            head: Head::new(config.dims[3], classes, &vb)?,
+            stages: (0..4).map(|i| Stage::new(config, i, parts)).collect::<Result<_>>()?,
+            head: Head::new(config.dims[3], classes, parts)?,
             recompute: false,
         })
     }
@@ -101,63 +105,31 @@ impl Classifier for Hemf {
         self.recompute = on;
         Ok(())
     }
-
-    fn pack(&mut self) -> Result<()> {
-        self.stages.iter_mut().try_for_each(Stage::pack)?;
-        self.head.pack()
-    }
 }
 
 impl Stage {
-    fn new(config: &HemfConfig, i: usize, vb: &VarBuilder) -> Result<Self> {
+    fn new(config: &HemfConfig, i: usize, parts: &Parts) -> Result<Self> {
+        let hef = |vb: VarBuilder<'_>| Hef::new(fusion(config, i, i > 0), vb);
         Ok(match config.branches {
-            Branches::Local => Self::Local(Local::new(config, i, vb)?),
-            Branches::Global => Self::Global(Global::new(config, i, vb)?),
+            Branches::Local => Self::Local(Local::new(config, i, parts)?),
+            Branches::Global => Self::Global(Global::new(config, i, parts)?),
             Branches::Both => Self::Both {
-                local: Local::new(config, i, vb)?,
-                global: Global::new(config, i, vb)?,
-                fusion: Box::new(Hef::new(fusion(config, i, i > 0), vb.pp(format!("fu{}", i + 1)))?),
+                local: Local::new(config, i, parts)?,
+                global: Global::new(config, i, parts)?,
+                fusion: Box::new(parts.at(format!("fu{}", i + 1)).make(hef)?),
             },
         })
     }
 }
 
-impl Pack for Stage {
-    fn pack(&mut self) -> Result<()> {
-        match self {
-            Self::Local(branch) => branch.pack(),
-            Self::Global(branch) => branch.pack(),
-            Self::Both { local, global, fusion } => {
-                local.pack()?;
-                global.pack()?;
-                fusion.pack()
-            }
-        }
-    }
-}
-
-impl Pack for Local {
-    fn pack(&mut self) -> Result<()> {
-        self.enter.pack()?;
-        self.blocks.pack()
-    }
-}
-
-impl Pack for Global {
-    fn pack(&mut self) -> Result<()> {
-        self.enter.pack()?;
-        self.block.pack()
-    }
-}
-
 impl Local {
-    fn new(config: &HemfConfig, i: usize, vb: &VarBuilder) -> Result<Self> {
+    fn new(config: &HemfConfig, i: usize, parts: &Parts) -> Result<Self> {
         let block = |j: usize| {
             let drop_path = rising_drop_path(config.drop_path, &config.elf_depths, i, j);
-            Elf::new(config.dims[i], drop_path, vb.pp("stages").pp(i).pp(j))
+            parts.at("stages").at(i).at(j).make(|vb| Elf::new(config.dims[i], drop_path, vb))
         };
         Ok(Self {
-            enter: Enter::new(config.in_channels, &config.dims, i, vb.pp("downsample_layers").pp(i))?,
+            enter: Enter::new(config.in_channels, &config.dims, i, parts.at("downsample_layers").at(i))?,
             blocks: (0..config.elf_depths[i]).map(block).collect::<Result<_>>()?,
         })
     }
@@ -174,10 +146,11 @@ impl Local {
 }
 
 impl Global {
-    fn new(config: &HemfConfig, i: usize, vb: &VarBuilder) -> Result<Self> {
+    fn new(config: &HemfConfig, i: usize, parts: &Parts) -> Result<Self> {
+        let block = |vb: VarBuilder<'_>| Egf::new(config.dims[i], config.egf_depths[i], config.heads, vb);
         Ok(Self {
-            enter: Enter::new(config.in_channels, &config.dims, i, vb.pp("downsample_layers2").pp(i))?,
-            block: Egf::new(config.dims[i], config.egf_depths[i], config.heads, vb.pp("stages2").pp(i))?,
+            enter: Enter::new(config.in_channels, &config.dims, i, parts.at("downsample_layers2").at(i))?,
+            block: parts.at("stages2").at(i).make(block)?,
         })
     }
 

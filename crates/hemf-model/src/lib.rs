@@ -32,7 +32,7 @@ mod report;
 mod size_table;
 mod stages;
 mod store;
-mod tensor_file;
+mod weight_file;
 mod weights;
 
 pub use came::Came;
@@ -40,11 +40,12 @@ pub use config::{Branches, CameConfig, HemfConfig, Mlp, ModelConfig};
 pub use error::Error;
 pub use graph::{Graph, Map, Node, Op, Shape};
 pub use hemf::Hemf;
-pub use hemf_blocks::{Mode, Pack};
+pub use hemf_blocks::Mode;
 pub use report::{Memory, MultiplyAdds, Parameters, Part};
 pub use stages::{Branch, Stages, Tap};
 pub use store::ParamStore;
-pub use weights::{LoadReport, load_weights, published_state, read_weights, write_weights};
+pub use weight_file::WeightFile;
+pub use weights::{LoadReport, load_weights, published_state, read_weights, weights_builder, write_weights};
 
 use candle_core::{Result, Tensor};
 
@@ -66,10 +67,5 @@ pub trait Classifier: Send + Sync {
             true => candle_core::bail!("this network cannot run its blocks again"),
             false => Ok(()),
         }
-    }
-
-    /// Makes the network ready for inference, see [`Pack`]; nothing where there is nothing to make ready.
-    fn pack(&mut self) -> Result<()> {
-        Ok(())
     }
 }

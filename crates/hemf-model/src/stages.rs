@@ -40,6 +40,30 @@ pub(crate) fn channels_last(images: &Tensor) -> Result<Tensor> {
     images.permute((0, 2, 3, 1))?.contiguous()
 }
 
+/// What a network is made of.
+pub(crate) struct Parts<'a> {
+    /// Where the weights are.
+    pub(crate) vb: VarBuilder<'a>,
+    /// Whether each part is packed as soon as it is made.
+    pub(crate) packed: bool,
+}
+
+impl<'a> Parts<'a> {
+    /// Those whose names begin with `name`.
+    pub(crate) fn at(&self, name: impl ToString) -> Self {
+        Self { vb: self.vb.pp(name), packed: self.packed }
+    }
+
+    /// Makes a part of the weights here.
+    pub(crate) fn make<P: Pack>(&self, part: impl FnOnce(VarBuilder<'a>) -> Result<P>) -> Result<P> {
+        let mut part = part(self.vb.clone())?;
+        if self.packed {
+            part.pack()?;
+        }
+        Ok(part)
+    }
+}
+
 /// How a branch comes to the size of a stage.
 pub(crate) enum Enter {
     Stem(Stem),
@@ -48,10 +72,10 @@ pub(crate) enum Enter {
 
 impl Enter {
     /// For stage i.
-    pub(crate) fn new(in_channels: usize, dims: &[usize; 4], i: usize, vb: VarBuilder) -> Result<Self> {
+    pub(crate) fn new(in_channels: usize, dims: &[usize; 4], i: usize, parts: Parts) -> Result<Self> {
         Ok(match i {
-            0 => Self::Stem(Stem::new(in_channels, dims[0], vb)?),
-            _ => Self::Down(Downsample::new(dims[i - 1], dims[i], vb)?),
+            0 => Self::Stem(parts.make(|vb| Stem::new(in_channels, dims[0], vb))?),
+            _ => Self::Down(parts.make(|vb| Downsample::new(dims[i - 1], dims[i], vb))?),
         })
     }
 
@@ -59,15 +83,6 @@ impl Enter {
         match self {
             Self::Stem(stem) => stem.forward(x),
             Self::Down(down) => down.forward(x),
-        }
-    }
-}
-
-impl Pack for Enter {
-    fn pack(&mut self) -> Result<()> {
-        match self {
-            Self::Stem(stem) => stem.pack(),
-            Self::Down(down) => down.pack(),
         }
     }
 }
@@ -80,22 +95,16 @@ pub(crate) struct Head {
 
 impl Head {
     /// *conv_norm*, *conv_head*.
-    pub(crate) fn new(channels: usize, classes: usize, vb: &VarBuilder) -> Result<Self> {
+    pub(crate) fn new(channels: usize, classes: usize, parts: &Parts) -> Result<Self> {
         Ok(Self {
-            conv_norm: LayerNorm::new(channels, vb.pp("conv_norm"))?,
-            conv_head: Linear::new(channels, classes, Initial::Branch, vb.pp("conv_head"))?,
+            conv_norm: LayerNorm::new(channels, parts.vb.pp("conv_norm"))?,
+            conv_head: parts.at("conv_head").make(|vb| Linear::new(channels, classes, Initial::Branch, vb))?,
         })
     }
 
     /// (B, H, W, C) -> (B, classes)
     pub(crate) fn forward(&self, map: &Tensor) -> Result<Tensor> {
         self.conv_head.forward(&self.conv_norm.forward(&hemf_kernels::pixel_mean(map)?)?)
-    }
-}
-
-impl Pack for Head {
-    fn pack(&mut self) -> Result<()> {
-        self.conv_head.pack()
     }
 }
 

@@ -1,6 +1,8 @@
-use crate::{Error, ModelConfig, ParamStore, tensor_file};
+use crate::{Error, ModelConfig, ParamStore, WeightFile};
 use candle_core::{DType, Device, Tensor, pickle};
+use candle_nn::VarBuilder;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::path::Path;
 
 /// What became of a file's weights.
@@ -82,22 +84,55 @@ fn find<'a>(
 ///
 /// A `.pth` is read as data: no code in it is run.
 pub fn read_weights(path: &Path) -> Result<HashMap<String, Tensor>, Error> {
-    let wrong = |message: String| Error::File { path: path.to_owned(), message };
-    std::fs::metadata(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    let weights = match extension.as_deref() {
-        Some("safetensors") => tensor_file::read(path).map_err(|e| {
-            wrong(format!("not a whole .safetensors file (cut off while it was written or copied?): {}", cause(&e)))
-        })?,
-        Some("pth" | "pt") => read_pickle(path).map_err(|e| {
-            wrong(format!("not a PyTorch file of PyTorch 1.6 or later with plain tensors: {}", cause(&e)))
-        })?,
-        _ => return Err(wrong("weights are read from .safetensors, .pth or .pt files".into())),
-    };
-    if weights.is_empty() {
-        return Err(wrong("no tensors found: a state dict is wanted, plain or under state_dict, net or model".into()));
+    match Format::of(path)? {
+        Format::Safetensors(file) => file.tensors().map_err(|e| wrong(path, format!("cannot be read: {}", cause(&e)))),
+        Format::Pickle(tensors) => Ok(tensors),
     }
-    Ok(weights)
+}
+
+/// Hands out the tensors of such a file as f32 on `device`; those of a `.safetensors` are read when they are asked for.
+pub fn weights_builder(path: &Path, device: &Device) -> Result<VarBuilder<'static>, Error> {
+    match Format::of(path)? {
+        Format::Safetensors(file) => Ok(file.builder(device)),
+        Format::Pickle(tensors) => Ok(VarBuilder::from_tensors(tensors, DType::F32, device)),
+    }
+}
+
+/// A file of weights with at least one tensor.
+enum Format {
+    Safetensors(WeightFile),
+    Pickle(HashMap<String, Tensor>),
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|e| wrong(path, format!("cannot be read: {e}")))?;
+        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+        let found = match extension.as_deref() {
+            Some("safetensors") => Self::Safetensors(WeightFile::new(file).map_err(|e| {
+                let message = "not a whole .safetensors file (cut off while it was written or copied?)";
+                wrong(path, format!("{message}: {e}"))
+            })?),
+            Some("pth" | "pt") => Self::Pickle(read_pickle(path).map_err(|e| {
+                let message = "not a PyTorch file of PyTorch 1.6 or later with plain tensors";
+                wrong(path, format!("{message}: {}", cause(&e)))
+            })?),
+            _ => return Err(wrong(path, "weights are read from .safetensors, .pth or .pt files".into())),
+        };
+        let empty = match &found {
+            Self::Safetensors(file) => file.is_empty(),
+            Self::Pickle(tensors) => tensors.is_empty(),
+        };
+        if empty {
+            let message = "no tensors found: a state dict is wanted, plain or under state_dict, net or model";
+            return Err(wrong(path, message.into()));
+        }
+        Ok(found)
+    }
+}
+
+fn wrong(path: &Path, message: String) -> Error {
+    Error::File { path: path.to_owned(), message }
 }
 
 /// The first line of an error, without candle's backtrace.

@@ -2,8 +2,6 @@
 
 use std::{path::Path, sync::atomic::AtomicBool};
 
-use candle_core::DType;
-use candle_nn::VarBuilder;
 use hemf_data::{Loader, Manifest, Prepare, Sample, Split};
 use hemf_metrics::Predictions;
 
@@ -112,16 +110,14 @@ pub(crate) fn evaluate_until(
     observer: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Option<Predictions>, Error> {
-    let Model { card, tensors, .. } = checkpoint.model()?;
+    let Model { card, weights, .. } = checkpoint.model()?;
     let EvalSet { manifest, samples, .. } = EvalSet::open(checkpoint, &card, data, split, allow_changed, observer)?;
     let ids = samples.iter().map(|sample| manifest.rows()[sample.row].path.clone()).collect();
     let truth: Vec<usize> = samples.iter().map(|sample| sample.class).collect();
     let config = card.config;
     let loader = Loader::eval(samples, config.data.preprocessing, config.train.batch, config.data.workers)?;
 
-    let weights = VarBuilder::from_tensors(tensors, DType::F32, device());
-    let mut model = config.model.build(weights)?;
-    model.pack()?;
+    let model = config.model.build_packed(weights.builder(device()))?;
     let Some(scores) = predict(&*model, device(), &loader, truth.len(), observer, stop)? else { return Ok(None) };
     Ok(Some(Predictions::new(card.classes, ids, truth, scores.probabilities)?))
 }

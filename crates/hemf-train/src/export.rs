@@ -41,11 +41,11 @@ impl Format {
 /// untouched.
 pub fn export(checkpoint: &Checkpoint, out: &Path) -> Result<(), Error> {
     let format = Format::of(out)?;
-    let Model { card, tensors, .. } = checkpoint.model()?;
+    let Model { card, weights, .. } = checkpoint.model()?;
     let model = card.config.model.clone().with_classes(card.classes.len());
     let store = ParamStore::new(0, &Device::Cpu);
     model.build(store.builder())?;
-    load_weights(&store, &model, &tensors)?;
+    load_weights(&store, &model, &weights.tensors()?)?;
     match format {
         Format::Safetensors => write_weights(out, &store, &model, true)?,
         Format::Pth => hemf_export::write_pth(out, &published_state(&store, &model)?)?,

@@ -33,8 +33,7 @@ fn train(preset: &str, optimizer: OptimizerConfig) -> Trained {
     let first = learner.step(&images(), &labels, 0, 1).unwrap();
     let second = learner.step(&images(), Targets { labels: &labels, shares: Some(&shares) }, 1, 2).unwrap();
 
-    let mut network = config.build(store.frozen_builder()).unwrap();
-    network.pack().unwrap();
+    let network = config.build_packed(store.frozen_builder()).unwrap();
     let logits = network.forward(&images(), Mode::Eval).unwrap();
     Trained { steps: vec![first, second], state: store.state(), logits }
 }

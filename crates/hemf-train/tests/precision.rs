@@ -31,7 +31,7 @@ fn the_losses_of_bf16_are_those_of_f32_but_for_rounding() {
 
     // What is kept has all its bits.
     let (model, state) = (run.last().model().unwrap(), run.last().state().unwrap());
-    for (name, tensor) in model.tensors.iter().chain(&state.tensors) {
+    for (name, tensor) in model.weights.tensors().unwrap().iter().chain(&state.tensors) {
         assert!(matches!(tensor.dtype(), DType::F32 | DType::I64), "{name} is {:?}", tensor.dtype());
     }
 }

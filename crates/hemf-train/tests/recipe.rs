@@ -117,10 +117,11 @@ fn the_best_by_a_score_are_kept_and_the_mean_is_what_is_saved() {
     // `last` has the weights and beside them their mean, which the checkpoints of the same step have as theirs.
     let state = run.last().state().unwrap();
     let last = run.last().model().unwrap();
+    let last_weights = last.weights.tensors().unwrap();
     let newest = run.all_checkpoints().into_iter().find(|c| c.path().to_string_lossy().contains("step-0000012"));
-    let mean = newest.expect("the last validation is among the two best").model().unwrap();
-    assert_eq!(bytes(&mean.tensors["conv_head.weight"]), bytes(&state.tensors["ema.conv_head.weight"]));
-    assert_ne!(bytes(&mean.tensors["conv_head.weight"]), bytes(&last.tensors["conv_head.weight"]));
+    let mean = newest.expect("the last validation is among the two best").model().unwrap().weights.tensors().unwrap();
+    assert_eq!(bytes(&mean["conv_head.weight"]), bytes(&state.tensors["ema.conv_head.weight"]));
+    assert_ne!(bytes(&mean["conv_head.weight"]), bytes(&last_weights["conv_head.weight"]));
     let best = Checkpoint::find(run.path()).unwrap().model().unwrap();
     assert_eq!(best.card.validation_accuracy, progress.best.map(|best| best.accuracy));
     assert_eq!(last.card.validation_accuracy, None);

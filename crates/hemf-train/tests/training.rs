@@ -38,7 +38,7 @@ fn a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint() {
 
     let run = train(config(&dir, &["train.epochs=1"]));
     let broken = run.last().model().unwrap();
-    let mut tensors: Vec<_> = broken.tensors.into_iter().collect();
+    let mut tensors: Vec<_> = broken.weights.tensors().unwrap().into_iter().collect();
     let head = tensors.iter_mut().find(|(name, _)| name == "conv_head.bias").unwrap();
     head.1 = (&head.1 / 0.0).unwrap();
     let state = run.last().state().unwrap();
@@ -70,8 +70,8 @@ fn a_run_can_start_from_another_runs_weights_and_train_the_head_alone() {
     assert!(notes.0.iter().any(|note| note.contains("its head was made for other classes")), "{:?}", notes.0);
     trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
 
-    let before = Checkpoint::find(first.path()).unwrap().model().unwrap().tensors;
-    let after = trainer.folder().last().model().unwrap().tensors;
+    let before = Checkpoint::find(first.path()).unwrap().model().unwrap().weights.tensors().unwrap();
+    let after = trainer.folder().last().model().unwrap().weights.tensors().unwrap();
     let same = |name: &str| {
         before[name].flatten_all().unwrap().to_vec1::<f32>().unwrap()
             == after[name].flatten_all().unwrap().to_vec1::<f32>().unwrap()
@@ -203,7 +203,7 @@ fn a_run_whose_first_step_fails_leaves_no_folder() {
 fn a_weight_file_may_lack_the_head_and_a_checkpoints_file_is_verified() {
     let dir = place();
     let run = train(config(&dir, &["train.epochs=1"]));
-    let mut tensors = run.best().model().unwrap().tensors;
+    let mut tensors = run.best().model().unwrap().weights.tensors().unwrap();
     tensors.retain(|name, _| !name.starts_with("conv_head."));
     let headless = dir.path().join("headless.safetensors");
     candle_core::safetensors::save(&tensors, &headless).unwrap();

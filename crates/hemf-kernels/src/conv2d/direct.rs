@@ -3,6 +3,7 @@
 use crate::matmul::{Mat, Packed, Start, matmul, matmul_packed, matmul_packed_here};
 use crate::packed::Finish;
 use crate::parallel;
+use crate::simd::transpose;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -76,10 +77,7 @@ fn swap_inner(from: &[f32], n: usize, a: usize, b: usize) -> Vec<f32> {
     let mut to = parallel::unwritten(n * a * b);
     parallel::fill_rows(&mut to, a * b, |first, rows| {
         for (i, row) in rows.chunks_exact_mut(a * b).enumerate() {
-            let from = &from[(first + i) * a * b..][..a * b];
-            for (y, line) in row.chunks_exact_mut(a).enumerate() {
-                line.iter_mut().enumerate().for_each(|(x, v)| *v = from[x * b + y]);
-            }
+            transpose(&from[(first + i) * a * b..][..a * b], b, row, a, a, b);
         }
     });
     to

@@ -2,6 +2,7 @@
 
 use super::{DEPTH, Mat, PANEL, Panels};
 use crate::parallel::{self, Scattered};
+use crate::simd::transpose;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -89,14 +90,7 @@ fn pack(b: Mat, first: usize, from: usize, out: &mut [f32]) {
         }
         return;
     }
-    // The transpose, in squares of a cache line's side.
-    const SIDE: usize = 16;
-    for (square, out) in out.chunks_mut(SIDE * PANEL).enumerate() {
-        for column in 0..width {
-            let from = &start[square * SIDE * b.row_stride + column * b.col_stride..];
-            for (row, out) in out.chunks_exact_mut(PANEL).enumerate() {
-                out[column] = from[row * b.row_stride];
-            }
-        }
-    }
+    debug_assert_eq!(b.row_stride, 1, "a matrix has its rows or its columns in one piece");
+    let rows = out.len() / PANEL;
+    transpose(start, b.col_stride, out, PANEL, width, rows);
 }

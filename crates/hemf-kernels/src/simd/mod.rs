@@ -6,10 +6,12 @@
 //! once, and is close. Tests force each level.
 
 mod sixteen;
+mod transpose;
 mod vector;
 
 pub(crate) use sixteen::{SIXTEEN, Sixteen};
 use std::sync::atomic::{AtomicU8, Ordering};
+pub(crate) use transpose::transpose;
 pub(crate) use vector::Vector;
 
 /// An instruction set that a kernel can be compiled for.

@@ -6,6 +6,7 @@ mod hemf;
 pub use came::CameConfig;
 pub use hemf::{Branches, HemfConfig, Mlp};
 
+use crate::stages::Parts;
 use crate::{Came, Classifier, Error, Hemf};
 use candle_nn::VarBuilder;
 use schemars::JsonSchema;
@@ -109,9 +110,21 @@ impl ModelConfig {
 
     /// Builds the network. Fails on impossible sizes, and on weights that are missing or of another shape.
     pub fn build(&self, vb: VarBuilder) -> Result<Box<dyn Classifier>, Error> {
+        self.build_of(&Parts { vb, packed: false })
+    }
+
+    /// Builds the network for inference alone: each part is [packed](hemf_blocks::Pack) as soon as its weights are there, so
+    /// that a builder that reads them from a file ([`weights_builder`](crate::weights_builder)) never holds all of them.
+    /// Answers are those of the network of [`build`](Self::build) to rounding; training it fails, and changes of the weights
+    /// are not seen.
+    pub fn build_packed(&self, vb: VarBuilder) -> Result<Box<dyn Classifier>, Error> {
+        self.build_of(&Parts { vb, packed: true })
+    }
+
+    fn build_of(&self, parts: &Parts) -> Result<Box<dyn Classifier>, Error> {
         Ok(match self {
-            Self::Hemf(config) => Box::new(Hemf::new(config, vb)?),
-            Self::Came(config) => Box::new(Came::new(config, vb)?),
+            Self::Hemf(config) => Box::new(Hemf::of(config, parts)?),
+            Self::Came(config) => Box::new(Came::of(config, parts)?),
         })
     }
 

@@ -66,7 +66,7 @@ pub fn difference(a: &Checkpoint, b: &Checkpoint) -> Result<Difference, Error> {
     let (model_a, model_b) = (a.model()?, b.model()?);
     let mut found = Difference::default();
     found.compare_values("", &json(&model_a.card)?, &json(&model_b.card)?);
-    found.compare("", &model_a.tensors, &model_b.tensors)?;
+    found.compare("", &model_a.weights.tensors()?, &model_b.weights.tensors()?)?;
     let has_state = |c: &Checkpoint| folder::current(c.path()).join(STATE).exists();
     if has_state(a) && has_state(b) {
         let (state_a, state_b) = (a.state()?, b.state()?);

@@ -8,7 +8,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -62,31 +62,46 @@ pub(crate) fn tidy(parent: &Path) -> Result<(), Error> {
 /// Whether `folder/name` has a checksum.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`open`].
 pub(crate) fn holds(folder: &Path, name: &str) -> Result<bool, Error> {
     Ok(sums(folder)?.iter().any(|(file, _)| file == name))
 }
 
-/// The bytes of `folder/name`, whose checksum must agree, and this blake3 sum in hex.
+/// The file `folder/name`, whose checksum must agree, and this blake3 sum in hex.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] when there is no such file or it has no checksum, [`Error::Integrity`] when the
 /// content is not what was written.
-pub(crate) fn read(folder: &Path, name: &str) -> Result<(Vec<u8>, String), Error> {
+pub(crate) fn open(folder: &Path, name: &str) -> Result<(File, String), Error> {
     let path = folder.join(name);
     let expected = sums(folder)?
         .into_iter()
         .find_map(|(file, sum)| (file == name).then_some(sum))
         .ok_or_else(|| Error::Checkpoint { path: folder.to_path_buf(), what: format!("holds no {name}") })?;
-    let bytes = fs::read(&path)
-        .map_err(|error| Error::Checkpoint { path: path.clone(), what: format!("cannot be read: {error}") })?;
-    if blake3::hash(&bytes).to_hex().as_str() != expected {
+    let read = || {
+        let file = File::open(&path)?;
+        io::Result::Ok((hash(&file)?, file))
+    };
+    let (found, file) =
+        read().map_err(|error| Error::Checkpoint { path: path.clone(), what: format!("cannot be read: {error}") })?;
+    if found.to_hex().as_str() != expected {
         return Err(Error::Integrity {
             path,
             what: "is not as it was written (its checksum differs); was it cut off or changed?".to_owned(),
         });
     }
-    Ok((bytes, expected))
+    Ok((file, expected))
+}
+
+/// The sum of a file's content, on all threads.
+fn hash(file: &File) -> io::Result<blake3::Hash> {
+    const PIECE: u64 = 4 << 20;
+    let (mut hasher, mut piece) = (blake3::Hasher::new(), Vec::new());
+    while file.take(PIECE).read_to_end(&mut piece)? > 0 {
+        hasher.update_rayon(&piece);
+        piece.clear();
+    }
+    Ok(hasher.finalize())
 }
 
 /// Names and checksums as listed in `folder`.
@@ -176,6 +191,8 @@ impl<W: Write> Write for Hashing<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Seek;
+
     use super::*;
 
     fn save(folder: &Path, text: &str) -> Result<(), Error> {
@@ -183,7 +200,11 @@ mod tests {
     }
 
     fn content(folder: &Path) -> Vec<u8> {
-        read(folder, "a").unwrap().0
+        let mut content = Vec::new();
+        let (mut file, _) = open(folder, "a").unwrap();
+        file.rewind().unwrap();
+        file.read_to_end(&mut content).unwrap();
+        content
     }
 
     #[test]
@@ -255,10 +276,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("last");
         save(&folder, "one").unwrap();
-        assert!(matches!(read(&folder, "b"), Err(Error::Checkpoint { .. })));
+        assert!(matches!(open(&folder, "b"), Err(Error::Checkpoint { .. })));
         fs::write(folder.join("a"), "on").unwrap();
-        assert!(matches!(read(&folder, "a"), Err(Error::Integrity { .. })));
+        assert!(matches!(open(&folder, "a"), Err(Error::Integrity { .. })));
         fs::remove_file(folder.join(CHECKSUMS)).unwrap();
-        assert!(matches!(read(&folder, "a"), Err(Error::Checkpoint { .. })));
+        assert!(matches!(open(&folder, "a"), Err(Error::Checkpoint { .. })));
     }
 }

@@ -19,6 +19,7 @@ use std::{
 };
 
 use candle_core::Tensor;
+use hemf_model::WeightFile;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Error, RunConfig, RunFolder};
@@ -59,8 +60,8 @@ pub struct Card {
 pub struct Model {
     /// What it is.
     pub card: Card,
-    /// Parameters and buffers by published name.
-    pub tensors: HashMap<String, Tensor>,
+    /// Parameters and buffers by published name, in a file that was found to be as it was written.
+    pub weights: WeightFile,
     /// The blake3 sum of its file, in hex, which stands for the weights.
     pub digest: String,
 }
@@ -172,14 +173,14 @@ impl Checkpoint {
         folder::replace(&self.0, previous, &[(MODEL, model), (STATE, state)])
     }
 
-    /// Loads the model.
+    /// Opens the model.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] when this is no checkpoint of ours, [`Error::Integrity`] when it is not as it
     /// was written.
     pub fn model(&self) -> Result<Model, Error> {
-        let (card, tensors, digest) = self.part(MODEL)?;
-        Ok(Model { card, tensors, digest })
+        let (card, weights, digest) = self.part(MODEL)?;
+        Ok(Model { card, weights, digest })
     }
 
     /// Loads what a resume needs.
@@ -188,7 +189,7 @@ impl Checkpoint {
     /// As [`Checkpoint::model`].
     pub fn state(&self) -> Result<State, Error> {
         let (progress, tensors, _) = self.part(STATE)?;
-        Ok(State { progress, tensors })
+        Ok(State { progress, tensors: tensors.tensors()? })
     }
 
     /// Adds something that was learnt about the model of that [`digest`](Model::digest), as JSON in `name`; replaces what
@@ -214,7 +215,7 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::model`].
     pub fn digest(&self) -> Result<String, Error> {
-        folder::read(&folder::current(&self.0), MODEL).map(|(_, sum)| sum)
+        folder::open(&folder::current(&self.0), MODEL).map(|(_, sum)| sum)
     }
 
     /// The checksums of its files, as they are stored.
@@ -223,19 +224,19 @@ impl Checkpoint {
         std::fs::read(&path).map_err(|error| Error::checkpoint(&path, format!("cannot be read: {error}")))
     }
 
-    /// A file's note, tensors, and sum.
-    fn part<T: DeserializeOwned>(&self, name: &str) -> Result<(T, HashMap<String, Tensor>, String), Error> {
+    /// A file's note, the file, and its sum.
+    fn part<T: DeserializeOwned>(&self, name: &str) -> Result<(T, WeightFile, String), Error> {
         let folder = folder::current(&self.0);
         if !folder.exists() {
             return Err(Error::checkpoint(&self.0, "there is no checkpoint here"));
         }
-        let (bytes, sum) = folder::read(&folder, name)?;
+        let (file, sum) = folder::open(&folder, name)?;
         let path = folder.join(name);
-        let (tensors, note) = tensors::read(&bytes).map_err(|what| Error::checkpoint(&path, what))?;
-        let note = note.ok_or_else(|| Error::checkpoint(&path, "was not written by hemf"))?;
-        let note = serde_json::from_str(&note)
+        let file = WeightFile::new(file).map_err(|error| Error::checkpoint(&path, error.to_string()))?;
+        let note = file.note(tensors::NOTE).ok_or_else(|| Error::checkpoint(&path, "was not written by hemf"))?;
+        let note = serde_json::from_str(note)
             .map_err(|error| Error::checkpoint(&path, format!("was written by another version of hemf: {error}")))?;
-        Ok((note, tensors, sum))
+        Ok((note, file, sum))
     }
 }
 

@@ -45,7 +45,7 @@ fn check(checkpoint: &Checkpoint) -> Result<String, Error> {
     // Model and state are verified as they are loaded.
     let model = checkpoint.model()?;
     learnt::check(&folder, &model.digest)?;
-    let mut what = format!("{} tensors", model.tensors.len());
+    let mut what = format!("{} tensors", model.weights.len());
     if folder.join(STATE).exists() || folder::holds(&folder, STATE)? {
         let state = checkpoint.state()?;
         if state.progress.epoch != model.card.epoch {

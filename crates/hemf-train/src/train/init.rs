@@ -5,10 +5,7 @@ use std::{collections::HashMap, path::Path};
 use candle_core::Tensor;
 use hemf_model::{ModelConfig, ParamStore, load_weights};
 
-use crate::{
-    Error,
-    checkpoint::{Checkpoint, Model},
-};
+use crate::{Error, checkpoint::Checkpoint};
 
 /// Whether `name` belongs to the last linear layer, whose size depends on the classes.
 pub(super) fn is_head(name: &str) -> bool {
@@ -80,8 +77,7 @@ fn of(path: &Path) -> impl Fn(hemf_model::Error) -> Error {
 /// The tensors of a weight file, a checkpoint or a run.
 fn read(path: &Path) -> Result<HashMap<String, Tensor>, Error> {
     if path.is_dir() || Checkpoint::is_model_of_one(path) {
-        let Model { tensors, .. } = Checkpoint::find(path)?.model()?;
-        return Ok(tensors);
+        return Ok(Checkpoint::find(path)?.model()?.weights.tensors()?);
     }
     Ok(hemf_model::read_weights(path)?)
 }

@@ -57,7 +57,7 @@ impl Trainer {
             });
         }
         let mut parts = Parts::build(&card.config, &data.manifest, world)?;
-        init::restore(&parts.store, &card.config.model, &model.tensors, &checkpoint)?;
+        init::restore(&parts.store, &card.config.model, &model.weights.tensors()?, &checkpoint)?;
         parts.learner.restore(&state.tensors)?;
         if let Some(ema) = &parts.ema
             && let Some(name) = ema.restore(&state.tensors)?

@@ -107,8 +107,14 @@ pub(crate) type Remains = (Vec<(String, Vec<u8>)>, String, String);
 pub(crate) fn remains(run: &RunFolder) -> Remains {
     let state = run.last().state().unwrap();
     let model = run.last().model().unwrap();
-    let mut tensors: Vec<_> =
-        model.tensors.iter().chain(&state.tensors).map(|(name, tensor)| (name.clone(), bytes(tensor))).collect();
+    let mut tensors: Vec<_> = model
+        .weights
+        .tensors()
+        .unwrap()
+        .iter()
+        .chain(&state.tensors)
+        .map(|(name, tensor)| (name.clone(), bytes(tensor)))
+        .collect();
     tensors.sort();
     let summary = fs::read_to_string(run.path().join("summary.csv")).unwrap();
     (tensors, format!("{:?}", state.progress), summary)
