@@ -12,8 +12,9 @@
 #   --precision P     of the training: f32, tf32, bf16 (what the configuration says)
 #   LIMIT_build, LIMIT_doctor, LIMIT_speed, LIMIT_train: seconds for each part (900, 300, 1500, 7200)
 #
-# A part that fails or takes too long is named in the table, and the next begins: what was seen stays in --out. Given again,
-# the training goes on where it was; on a GPU its seeds run side by side. Without a GPU its half is left out, which is said,
+# A part that fails or takes too long is named in the table, and the next begins, unless it is the build: what was built before is
+# never taken for it, and without `build` a program that is older than its sources is refused. What was seen stays in --out. Given
+# again, the training goes on where it was; on a GPU its seeds run side by side. Without a GPU its half is left out, which is said,
 # and the processor's half runs, small. Needs what scripts/cuda-build.sh needs, and on a GPU its libraries (docs/gpu.md, Running).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -34,9 +35,16 @@ for name in ${parts//,/ }; do
 done
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/cuda}
 hemf=$CARGO_TARGET_DIR/release/hemf
+# A source of the program's that is newer than it, as cargo listed them.
+newer_source() {
+    sed 's/^[^:]*: *//' "$hemf.d" | xargs -r sh -c 'for file; do [ ! "$file" -nt "$0" ] || { echo "$file"; break; }; done' "$hemf"
+}
 case ,${parts// /,}, in
     *,build,*) ;;
-    *) [ -x "$hemf" ] || { echo "gpu-check: no $hemf: add the part build" >&2; exit 2; } ;;
+    *)
+        [ -x "$hemf" ] && [ -e "$hemf.d" ] || { echo "gpu-check: no $hemf: add the part build" >&2; exit 2; }
+        newer=$(newer_source | head -1)
+        [ -z "$newer" ] || { echo "gpu-check: $hemf is older than ${newer#"$PWD/"}: add the part build" >&2; exit 2; } ;;
 esac
 mkdir -p "$out"
 rows=$out/rows.tsv
@@ -137,7 +145,7 @@ for name in ${parts//,/ }; do
         speed) part speed "${LIMIT_speed:-1500}" ;;
         train) part train "${LIMIT_train:-7200}" ;;
     esac
-    [ "$name" != build ] || [ -x "$hemf" ] || break
+    [ "$name" != build ] || grep -q '^build	passed' "$rows" || break
 done
 
 { printf '%s\n' "$card"; while IFS=$'\t' read -r name what; do printf '%-7s %s\n' "$name" "$what"; done <"$rows"; } | tee "$out/table.txt"

@@ -3,7 +3,7 @@ use crate::pack::pack;
 use crate::weights::{Depthwise, Initial, Linear};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use hemf_kernels::{Axis, Epilogue, RotaryTable};
+use hemf_kernels::{Epilogue, RotaryTable};
 
 /// Retention along the two axes of a map (*VRC.j* of the published weights), with H heads of width d = C / H.
 ///
@@ -43,12 +43,9 @@ impl Retention {
 
     /// The same, and then what `epilogue` says.
     pub fn forward_then(&self, x: &Tensor, rotary: &RotaryTable, decay: &[f32], epilogue: Epilogue) -> Result<Tensor> {
-        let q = hemf_kernels::rotary(&self.q_proj.forward(x)?, rotary)?;
-        let k = hemf_kernels::rotary(&self.k_proj.forward(x)?, &rotary.scaled(self.scaling)?)?;
-        let v = self.v_proj.forward(x)?;
+        let (q, k, v) = (self.q_proj.forward(x)?, self.k_proj.forward(x)?, self.v_proj.forward(x)?);
         let lepe = self.lepe.forward(&v)?;
-        let v = hemf_kernels::axis_attention(&q, &k, &v, decay, Axis::Rows)?;
-        let v = hemf_kernels::axis_attention(&q, &k, &v, decay, Axis::Columns)?;
+        let v = hemf_kernels::rotary_attention(&q, &k, &v, rotary, self.scaling, decay)?;
         self.out_proj.forward_then(&hemf_kernels::add(&v, &lepe)?, epilogue)
     }
 

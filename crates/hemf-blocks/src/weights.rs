@@ -81,7 +81,9 @@ impl Linear {
     pub fn forward_then(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
         match &self.0 {
             Weights::Packed(packed) => packed.forward(x, epilogue),
-            Weights::Plain { weight, bias } => epilogue.apply(&hemf_kernels::linear(x, weight, bias.as_ref())?),
+            Weights::Plain { weight, bias } => {
+                epilogue.after(bias.as_ref(), |bias| hemf_kernels::linear(x, weight, bias))
+            }
         }
     }
 }
@@ -152,9 +154,9 @@ impl Conv2d {
                 Packed::Linear(packed) => packed.forward(x, epilogue),
                 Packed::Conv2d(packed) => packed.forward(x, epilogue),
             },
-            Weights::Plain { weight, bias } => epilogue.apply(&match self.linear {
-                true => hemf_kernels::linear(x, weight, bias.as_ref())?,
-                false => hemf_kernels::conv2d(x, weight, bias.as_ref(), self.stride, self.padding)?,
+            Weights::Plain { weight, bias } => epilogue.after(bias.as_ref(), |bias| match self.linear {
+                true => hemf_kernels::linear(x, weight, bias),
+                false => hemf_kernels::conv2d(x, weight, bias, self.stride, self.padding),
             }),
         }
     }

@@ -3,8 +3,8 @@
 use candle_core::{Device, Result, Tensor};
 
 /// Readies a GPU for work whose tensors come and go: freed memory stays with this process, instead of going back to the
-/// driver at each wait. With `one_stream`, tensors carry no events for the benefit of other streams: the caller then gives
-/// them to none but the device's own, from one thread.
+/// system at each wait. With `one_stream`, tensors carry no events for the benefit of other streams, and their memory is handed
+/// on without asking the driver: the caller then gives them to none but the device's own, from this thread.
 ///
 /// # Errors
 /// The driver's.
@@ -75,6 +75,10 @@ mod cuda {
     use candle_core::op::BackpropOp;
     use candle_core::{Error, Result, Storage, Tensor};
 
+    /// The variable that, set to `driver`, leaves memory to the driver: for tools that watch each tensor's.
+    #[cfg(all(target_os = "linux", not(test)))]
+    const MEMORY: &str = "HEMF_GPU_MEMORY";
+
     pub(super) fn prepare(device: &CudaDevice, one_stream: bool) -> Result<()> {
         let stream = device.cuda_stream();
         let context = stream.context();
@@ -91,6 +95,10 @@ mod cuda {
         if one_stream {
             // SAFETY: events order the uses of a tensor on several streams. The caller uses one.
             unsafe { device.disable_event_tracking() };
+            #[cfg(all(target_os = "linux", not(test)))]
+            if context.has_async_alloc() && std::env::var_os(MEMORY).is_none_or(|of| of != "driver") {
+                crate::cuda::pool::keep(stream.cu_stream());
+            }
         }
         Ok(())
     }

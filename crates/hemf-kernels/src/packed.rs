@@ -3,6 +3,7 @@
 
 use crate::activation::Activation;
 use crate::conv2d::{Geometry, direct, winograd};
+use crate::ending::Ending;
 use crate::host::{host, native, tensor};
 use crate::matmul::{Mat, Packed, Start, matmul_packed};
 use crate::parallel;
@@ -44,6 +45,21 @@ impl<'a> Epilogue<'a> {
     /// A residual alone.
     pub fn residual(residual: &'a Tensor) -> Self {
         Self { residual: Some(residual), ..Self::default() }
+    }
+
+    /// The same, each with its gradient, after a product that adds the bias that it is given, if any.
+    pub fn after(
+        &self,
+        bias: Option<&Tensor>,
+        product: impl FnOnce(Option<&Tensor>) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let &Self { activation, residual, norm } = self;
+        let ending = Ending { bias, activation, residual };
+        if !ending.pays() {
+            return self.apply(&product(bias)?);
+        }
+        let rest = Epilogue { norm, ..Self::default() };
+        rest.apply(&ending.apply(&product(None)?)?)
     }
 
     /// The same as operations of their own, each with its gradient.

@@ -173,8 +173,14 @@ mod cuda {
 
     impl Capture {
         fn begin(stream: Arc<CudaStream>) -> Result<Self> {
-            stream.begin_capture(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).w()?;
-            Ok(Self(Some(stream)))
+            noting(true);
+            match stream.begin_capture(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).w() {
+                Ok(()) => Ok(Self(Some(stream))),
+                Err(error) => {
+                    noting(false);
+                    Err(error)
+                }
+            }
         }
 
         fn end(mut self) -> Result<Option<CudaGraph>> {
@@ -192,7 +198,17 @@ mod cuda {
     fn end(stream: Arc<CudaStream>) -> Result<Option<CudaGraph>> {
         // The binding does nothing while an error is left from before, such as that of memory freed after a failure.
         let _ = stream.context().check_err();
-        stream.end_capture(CUgraphInstantiate_flags(0)).w()
+        let graph = stream.end_capture(CUgraphInstantiate_flags(0)).w();
+        noting(false);
+        graph
+    }
+
+    /// A graph has memory of its own: what is made meanwhile is no tensor's before, and no tensor's after.
+    fn noting(on: bool) {
+        #[cfg(all(target_os = "linux", not(test)))]
+        crate::cuda::pool::noting(on);
+        #[cfg(not(all(target_os = "linux", not(test))))]
+        let _ = on;
     }
 }
 

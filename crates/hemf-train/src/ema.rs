@@ -39,12 +39,17 @@ impl Ema {
     pub(crate) fn update(&self, weights: &ParamStore, step: usize) -> Result<(), Error> {
         let t = step as f64;
         let decay = self.decay.min((1.0 + t) / (10.0 + t));
-        let towards = Towards { share: (1.0 - decay) as f32 };
-        for ((name, mean), (_, now)) in self.store.state().into_iter().zip(weights.state()) {
+        let share = (1.0 - decay) as f32;
+        let (means, weights) = (self.store.state(), weights.state());
+        let pairs = means.iter().zip(&weights);
+        let (at_once, others): (Vec<_>, Vec<_>) = pairs.partition(|((_, mean), _)| hemf_kernels::suits_at_once(mean));
+        let at_once: Vec<_> = at_once.into_iter().map(|((_, mean), (_, now))| (mean, now)).collect();
+        hemf_kernels::move_means(&at_once, share)?;
+        for ((name, mean), (_, now)) in others {
             match mean.dtype() {
-                DType::F32 if hemf_kernels::native(&now) => mean.inplace_op2(&now, &towards)?,
-                DType::F32 => self.store.set(&name, &towards.composed(&mean, &now)?)?,
-                _ => self.store.set(&name, &now)?, // a count
+                DType::F32 if hemf_kernels::native(now) => mean.inplace_op2(now, &Towards { share })?,
+                DType::F32 => self.store.set(name, &Towards { share }.composed(mean, now)?)?,
+                _ => self.store.set(name, now)?, // a count
             }
         }
         Ok(())

@@ -1,50 +1,27 @@
-// Activations, one thread for each value.
-#include "../cuda/prelude.cuh"
-
-// The standard normal's cumulative function and density.
-__device__ inline float normal(float x) { return 0.5f * erfcf(-0.70710678f * x); }
-__device__ inline float density(float x) { return 0.39894228f * expf(-0.5f * x * x); }
-
-__device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+// Activations, value by value.
+#include "activation.cuh"
 
 KERNEL(gelu_forward, const T* __restrict__ x, T* __restrict__ y, u32 n) {
-    size_t i = place();
-    if (i >= n) return;
-    float v = wide(x[i]);
-    put(&y[i], v * normal(v));
+    map_values(x, y, n, [](u32, float v) { return gelu(v); });
 }
 
 KERNEL(gelu_backward, const T* __restrict__ x, const T* __restrict__ g, T* __restrict__ dx, u32 n) {
-    size_t i = place();
-    if (i >= n) return;
-    float v = wide(x[i]);
-    put(&dx[i], wide(g[i]) * (normal(v) + v * density(v)));
+    map_values(x, g, dx, n, [](u32, float v, float of_y) { return of_y * gelu_slope(v); });
 }
 
-// What is not a number stays one.
 KERNEL(relu_forward, const T* __restrict__ x, T* __restrict__ y, u32 n) {
-    size_t i = place();
-    if (i >= n) return;
-    float v = wide(x[i]);
-    put(&y[i], v < 0.0f ? 0.0f : v);
+    map_values(x, y, n, [](u32, float v) { return relu(v); });
 }
 
 KERNEL(relu_backward, const T* __restrict__ x, const T* __restrict__ g, T* __restrict__ dx, u32 n) {
-    size_t i = place();
-    if (i >= n) return;
-    put(&dx[i], wide(x[i]) > 0.0f ? wide(g[i]) : 0.0f);
+    map_values(x, g, dx, n, [](u32, float v, float of_y) { return v > 0.0f ? of_y : 0.0f; });
 }
 
 KERNEL(sigmoid_forward, const T* __restrict__ x, T* __restrict__ y, u32 n) {
-    size_t i = place();
-    if (i >= n) return;
-    put(&y[i], sigmoid(wide(x[i])));
+    map_values(x, y, n, [](u32, float v) { return sigmoid(v); });
 }
 
 // From the result y.
 KERNEL(sigmoid_backward, const T* __restrict__ y, const T* __restrict__ g, T* __restrict__ dx, u32 n) {
-    size_t i = place();
-    if (i >= n) return;
-    float s = wide(y[i]);
-    put(&dx[i], wide(g[i]) * s * (1.0f - s));
+    map_values(y, g, dx, n, [](u32, float s, float of_y) { return of_y * s * (1.0f - s); });
 }

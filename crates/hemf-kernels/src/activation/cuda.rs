@@ -1,7 +1,7 @@
 //! Launches of `activation.cu`.
 
 use super::Activation;
-use crate::cuda::{Kernels, Launch, Output, View, blocks_for};
+use crate::cuda::{Kernels, Launch, Output, View, blocks_for_values};
 use crate::tape::Needs;
 use candle_core::{CustomOp1, Result, Shape, Tensor};
 
@@ -18,7 +18,7 @@ impl Kernels for Activation {
             Self::Sigmoid => "sigmoid_forward",
         };
         let n = x.count();
-        let [y] = Launch::new(kernel, x.dtype(), blocks_for(n)).read(x).write(x.dtype(), n).size(n).run()?;
+        let [y] = Launch::new(kernel, x.dtype(), blocks_for_values(n)).read(x).write(x.dtype(), n).size(n).run()?;
         Ok((y, x.shape()))
     }
 
@@ -30,7 +30,7 @@ impl Kernels for Activation {
         };
         let from = View::of(if self.needs() == Needs::Output { y } else { inputs[0] })?;
         let (g, n, dtype) = (View::of(g)?, g.elem_count(), g.dtype());
-        let launch = Launch::new(kernel, dtype, blocks_for(n)).read(&from).read(&g).write(dtype, n);
+        let launch = Launch::new(kernel, dtype, blocks_for_values(n)).read(&from).read(&g).write(dtype, n);
         let [dx] = launch.size(n).run()?;
         Ok(vec![Some(dx.tensor(inputs[0].shape()))])
     }

@@ -21,7 +21,7 @@ pub(super) fn run(parameters: &[AdamWParameter], step: &AdamWStep) -> Result<()>
             .numbers(&some.iter().map(|p| p.shrink).collect::<Vec<_>>())
             .numbers(&some.iter().map(|p| p.step).collect::<Vec<_>>())
             .numbers(&some.iter().map(|p| p.root_correction).collect::<Vec<_>>())
-            .read_or_null(more.as_ref())
+            .read_or_null(more.as_ref(), DType::F32)
             .size(some.len());
         let numbers = [step.scale, step.towards, step.keep, step.share, step.eps];
         let [] = numbers.into_iter().fold(launch, Launch::number).run()?;

@@ -12,8 +12,8 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
-use crate::cuda::suits;
-use candle_core::{DType, Result, Tensor, bail};
+use crate::cuda::{alike, suits_at_once};
+use candle_core::{Result, Tensor, bail};
 
 /// A parameter with what belongs to it, of one shape, f32 and contiguous; all but the gradient are changed.
 pub struct AdamWParameter<'a> {
@@ -50,24 +50,15 @@ pub struct AdamWStep<'a> {
     pub more: Option<&'a Tensor>,
 }
 
-/// Whether [`adamw`] has a kernel for a tensor: f32 on a GPU, and not [`crate::composed`].
-pub fn adamw_suits(t: &Tensor) -> bool {
-    t.dtype() == DType::F32 && suits(&[t])
-}
-
 /// Takes the step.
 ///
-/// Fails when a parameter has no kernel, or what belongs to it is of another shape, type or device or not contiguous.
+/// Fails when a parameter or what belongs to it has [no kernel](suits_at_once), or they differ in shape or device.
 pub fn adamw(parameters: &[AdamWParameter], step: &AdamWStep) -> Result<()> {
     for AdamWParameter { parameter, first, second, gradient, .. } in parameters {
         let all = [*parameter, *first, *second, *gradient];
-        let alike = all.iter().all(|t| t.shape() == parameter.shape() && t.is_contiguous());
-        if !adamw_suits(parameter) || !suits(&all) || !alike {
-            bail!(
-                "adamw: a parameter of {:?} {:?}, or what belongs to it, has no kernel",
-                parameter.dtype(),
-                all.map(|t| t.dims())
-            );
+        if !all.iter().all(|t| suits_at_once(t) && alike(t, parameter)) {
+            let (dtype, dims) = (parameter.dtype(), all.map(|t| t.dims()));
+            bail!("adamw: a parameter of {dtype:?} {dims:?}, or what belongs to it, has no kernel");
         }
     }
     cuda::run(parameters, step)

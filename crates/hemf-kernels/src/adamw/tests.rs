@@ -1,6 +1,7 @@
 use super::*;
 use crate::cuda::emulator::emulated;
 use crate::testing::{random, values};
+use candle_core::DType;
 
 /// Three steps over more parameters than a launch takes, some over a block long, against the formulas in f64.
 #[test]

@@ -4,6 +4,9 @@
 // Products are made by tiles of four by four values, one of a thread, so that each number read from shared memory is used
 // four times, and numbers are read by fours. The four pixels of a tile are a quarter of the line apart: threads side by side
 // then read rows side by side, and these begin in different banks, since `pitch` and `row` are odd numbers of fours.
+//
+// Queries and keys may be turned by their pixels' positions: when they are brought, and their gradients, back, when they are
+// written. In between nothing knows of it.
 #include "../cuda/prelude.cuh"
 
 // Threads of a block, as in cuda.rs, and blocks that a multiprocessor should have registers for.
@@ -71,13 +74,55 @@ __device__ inline void put(const Heads& heads, T* map, u32 pixel, u32 channel, c
     }
 }
 
-// Brings the heads' channels of some maps to shared memory, one map after the other.
+// How queries and keys turn, formulas in rotary/mod.rs: sines and cosines (positions, d), null where they do not; the position of
+// the line's first pixel, and from one pixel to the next. Keys are multiplied by `scale` besides.
+struct Turn {
+    const float *sin, *cos;
+    u32 first, step;
+    float scale;
+    // Whether the tables can be read by fours.
+    bool whole;
+};
+
+// Of the block's line, of n pixels: the first of an image's lines begins at 0.
+__device__ inline Turn turn_of(const float* sin, const float* cos, u32 n, u32 inner, u32 heads, u32 d, u32 count, u32 positions,
+                               float scale) {
+    u32 line = blockIdx.x / (heads / count), first = line / inner % (positions / n / inner) * n + line % inner;
+    bool whole = d % 4 == 0 && (size_t(sin) | size_t(cos)) % sizeof(Four<float>) == 0;
+    return {sin, cos, first, inner, scale, whole};
+}
+
+// Four channels of a pixel of the line, as `take` has them, turned and multiplied by `scale`; back where they are a gradient.
+template <bool BACK>
+__device__ inline Four<float> turned(const Heads& heads, const Turn& turn, u32 pixel, u32 channel, float scale,
+                                     const Four<float>& values) {
+    if (!turn.sin || pixel >= heads.n) return values;
+    u32 c = channel % heads.width;
+    size_t at = size_t(turn.first + pixel * turn.step) * heads.d + c;
+    Four<float> sin = {}, cos = {}, to;
+    if (turn.whole) {
+        sin = four(turn.sin + at), cos = four(turn.cos + at);
+    } else {
+        for (u32 i = 0; i < 4; i++)
+            if (c + i < heads.d) sin.of[i] = turn.sin[at + i], cos.of[i] = turn.cos[at + i];
+    }
+    for (u32 i = 0; i < 4; i += 2) {
+        float a = values.of[i] * scale, b = values.of[i + 1] * scale;
+        to.of[i] = a * cos.of[i] + b * (BACK ? sin.of[i + 1] : -sin.of[i]);
+        to.of[i + 1] = b * cos.of[i + 1] + a * (BACK ? -sin.of[i] : sin.of[i + 1]);
+    }
+    return to;
+}
+
+// Brings the heads' channels of some maps to shared memory, one map after the other: queries, keys, and others.
 template <u32 MAPS>
-__device__ inline void fetch(const Heads& heads, float* to, const T* const (&maps)[MAPS]) {
+__device__ inline void fetch(const Heads& heads, const Turn& turn, float* to, const T* const (&maps)[MAPS]) {
     for (u32 i = threadIdx.x; i < heads.pixels() * heads.fours(); i += blockDim.x) {
         u32 pixel = i / heads.fours(), channel = i % heads.fours() * 4;
         Four<float> values[MAPS];
         for (u32 m = 0; m < MAPS; m++) values[m] = take(heads, maps[m], pixel, channel);
+        values[0] = turned<false>(heads, turn, pixel, channel, 1.0f, values[0]);
+        values[1] = turned<false>(heads, turn, pixel, channel, turn.scale, values[1]);
         for (u32 m = 0; m < MAPS; m++) put_four(to + (m * heads.pixels() + pixel) * heads.pitch + channel, values[m]);
     }
     __syncthreads();
@@ -175,6 +220,20 @@ __device__ inline void put(const Heads& heads, T* map, u32 i, u32 channel, const
     for (u32 m = 0; m < 4; m++) put(heads, map, i + m * heads.apart, channel, tile.of[m]);
 }
 
+// Turns the gradients of queries or keys back, adds those of `before` where there are any, and writes them.
+__device__ inline void put_back(const Heads& heads, const Turn& turn, T* map, const T* before, u32 i, u32 channel, float scale,
+                                const Tile& tile) {
+    for (u32 m = 0; m < 4; m++) {
+        u32 pixel = i + m * heads.apart;
+        Four<float> values = turned<true>(heads, turn, pixel, channel, scale, tile.of[m]);
+        if (before) {
+            Four<float> others = take(heads, before, pixel, channel);
+            for (u32 c = 0; c < 4; c++) values.of[c] += others.of[c];
+        }
+        put(heads, map, pixel, channel, values);
+    }
+}
+
 // The four sums, and the largest, over threads side by side, known to all of them.
 __device__ inline void sum_over(u32 lanes, float (&x)[4]) {
     for (u32 far = lanes / 2; far > 0; far /= 2)
@@ -253,39 +312,45 @@ __device__ inline void change(const Heads& heads, const float* g, const float* v
 }
 
 KERNEL_OF(AXIS_THREADS, AXIS_BLOCKS, axis_attention_forward, const T* __restrict__ q, const T* __restrict__ k,
-          const T* __restrict__ v, T* __restrict__ out, u32 n, u32 inner, u32 all_heads, u32 d, u32 count, u32 pitch, u32 row,
-          u32 lanes, Numbers decays) {
+          const T* __restrict__ v, const float* __restrict__ sin, const float* __restrict__ cos, T* __restrict__ out, u32 n,
+          u32 inner, u32 all_heads, u32 d, u32 count, u32 pitch, u32 row, u32 lanes, Numbers decays, u32 positions,
+          float scale) {
     SHARED(float, shared);
     size_t addresses = size_t(q) | size_t(k) | size_t(v) | size_t(out);
     Heads heads = heads_of(n, inner, all_heads, d, count, pitch, row, lanes, addresses);
     u32 map = heads.pixels() * pitch;
     float *qs = shared, *ks = qs + map, *vs = ks + map, *matrices = vs + map;
-    fetch(heads, shared, {q, k, v});
+    fetch(heads, turn_of(sin, cos, n, inner, all_heads, d, count, positions, scale), shared, {q, k, v});
     weigh(heads, qs, ks, matrices, decays);
     each_tile(heads, 1, [&](u32, u32 head, u32 i, u32 channel) {
         put(heads, out, i, channel, matrix_by_map(heads, matrices + heads.at(head, i), vs + channel));
     });
 }
 
+// `before`: gradients of q and k to be added to theirs, or null.
 KERNEL_OF(AXIS_THREADS, AXIS_BLOCKS, axis_attention_backward, const T* __restrict__ q, const T* __restrict__ k,
-          const T* __restrict__ v, const T* __restrict__ g, T* __restrict__ dq, T* __restrict__ dk, T* __restrict__ dv, u32 n,
-          u32 inner, u32 all_heads, u32 d, u32 count, u32 pitch, u32 row, u32 lanes, Numbers decays) {
+          const T* __restrict__ v, const T* __restrict__ g, const float* __restrict__ sin, const float* __restrict__ cos,
+          const T* __restrict__ dq_before, const T* __restrict__ dk_before, T* __restrict__ dq, T* __restrict__ dk,
+          T* __restrict__ dv, u32 n, u32 inner, u32 all_heads, u32 d, u32 count, u32 pitch, u32 row, u32 lanes, Numbers decays,
+          u32 positions, float scale) {
     SHARED(float, shared);
-    size_t addresses = size_t(q) | size_t(k) | size_t(v) | size_t(g) | size_t(dq) | size_t(dk) | size_t(dv);
+    size_t addresses = size_t(q) | size_t(k) | size_t(v) | size_t(g) | size_t(dq) | size_t(dk) | size_t(dv)
+                       | size_t(dq_before) | size_t(dk_before);
     Heads heads = heads_of(n, inner, all_heads, d, count, pitch, row, lanes, addresses);
     u32 map = heads.pixels() * pitch;
     float *qs = shared, *ks = qs + map, *vs = ks + map, *gs = vs + map, *matrices = gs + map;
-    fetch(heads, shared, {q, k, v, g});
+    fetch(heads, turn_of(sin, cos, n, inner, all_heads, d, count, positions, scale), shared, {q, k, v, g});
     weigh(heads, qs, ks, matrices, decays);
     each_tile(heads, 1, [&](u32, u32 head, u32 j, u32 channel) {
         put(heads, dv, j, channel, turned_by_map(heads, matrices + heads.at(head, 0) + 4 * j, gs + channel));
     });
     __syncthreads();
     change(heads, gs, vs, matrices);
+    // Told again rather than held, for which there are not enough registers.
+    Turn turn = turn_of(sin, cos, n, inner, all_heads, d, count, positions, scale);
     each_tile(heads, 2, [&](u32 which, u32 head, u32 i, u32 channel) {
-        if (which == 0)
-            put(heads, dq, i, channel, matrix_by_map(heads, matrices + heads.at(head, i), ks + channel));
-        else
-            put(heads, dk, i, channel, turned_by_map(heads, matrices + heads.at(head, 0) + 4 * i, qs + channel));
+        Tile tile = which == 0 ? matrix_by_map(heads, matrices + heads.at(head, i), ks + channel)
+                               : turned_by_map(heads, matrices + heads.at(head, 0) + 4 * i, qs + channel);
+        put_back(heads, turn, which == 0 ? dq : dk, which == 0 ? dq_before : dk_before, i, channel, which == 0 ? 1.0f : scale, tile);
     });
 }

@@ -1,8 +1,10 @@
 //! Launches of `axis_attention.cu`.
 
 use super::{Axis, AxisAttention};
+use crate::RotaryTable;
 use crate::cuda::{Kernels, Launch, MOST_NUMBERS, MOST_SHARED, Output, View};
-use candle_core::{Result, Shape, Tensor};
+use candle_core::{DType, Result, Shape, Tensor, bail};
+use std::sync::OnceLock;
 
 /// Threads of a block, as in `axis_attention.cu`. Of two heads' lines of 56 pixels each thread then makes two tiles of A.
 const THREADS: usize = 224;
@@ -23,15 +25,26 @@ struct Lines {
     heads: usize,
     /// Channels of a head.
     d: usize,
+    /// Pixels of an image.
+    positions: usize,
+}
+
+/// What a launch does besides attention; without any of it, nothing.
+#[derive(Default)]
+struct Besides<'a> {
+    /// How queries and keys turn, and what keys are multiplied by then.
+    turn: Option<(&'a RotaryTable, f32)>,
+    /// Of a backward pass the gradients of queries and keys to be added to.
+    before: Option<[&'a Tensor; 2]>,
 }
 
 impl Lines {
     fn new(dims: &[usize], axis: Axis, heads: usize) -> Result<Self> {
         let (batch, height, width, channels) = Shape::from(dims).dims4()?;
-        let d = channels / heads;
+        let (d, positions) = (channels / heads, height * width);
         Ok(match axis {
-            Axis::Rows => Self { count: batch * height, n: width, inner: 1, heads, d },
-            Axis::Columns => Self { count: batch * width, n: height, inner: width, heads, d },
+            Axis::Rows => Self { count: batch * height, n: width, inner: 1, heads, d, positions },
+            Axis::Columns => Self { count: batch * width, n: height, inner: width, heads, d, positions },
         })
     }
 
@@ -68,17 +81,45 @@ impl Lines {
     fn run<const OUTPUTS: usize>(
         &self,
         kernel: &'static str,
-        inputs: &[View],
+        inputs: &[&View],
         decay: &[f32],
+        besides: &Besides,
     ) -> Result<[Output; OUTPUTS]> {
         let (maps, dtype, values) = (inputs.len(), inputs[0].dtype(), inputs[0].count());
         let heads = self.heads_at_once(maps);
+        let table = besides.turn.map(|(table, _)| views_of([table.sin(), table.cos()])).transpose()?;
+        let before = besides.before.map(views_of).transpose()?;
         let launch = Launch::new(kernel, dtype, self.count * self.heads / heads).threads(THREADS);
-        let launch = inputs.iter().fold(launch.shared(self.shared(maps, heads)), Launch::read);
+        let launch = inputs.iter().copied().fold(launch.shared(self.shared(maps, heads)), Launch::read);
+        let of_table = |i: usize| table.as_ref().map(|table| &table[i]);
+        let launch = (0..2).fold(launch, |launch, i| launch.read_or_null(of_table(i), DType::F32));
+        let of_before = |i: usize| before.as_ref().map(|before| &before[i]);
+        let launch = match maps {
+            BACKWARD_MAPS => (0..2).fold(launch, |launch, i| launch.read_or_null(of_before(i), dtype)),
+            _ => launch,
+        };
         let launch = (0..OUTPUTS).fold(launch, |launch, _| launch.write(dtype, values));
         let launch = launch.size(self.n).size(self.inner).size(self.heads).size(self.d);
-        launch.size(heads).size(self.pitch(heads)).size(self.row()).size(self.lanes()).numbers(decay).run()
+        let launch = launch.size(heads).size(self.pitch(heads)).size(self.row()).size(self.lanes()).numbers(decay);
+        launch.size(self.positions).number(besides.turn.map_or(1.0, |(_, scale)| scale)).run()
     }
+
+    /// Of q, k and v.
+    fn forward(&self, [q, k, v]: [&View; 3], decay: &[f32], besides: &Besides) -> Result<Output> {
+        let [out] = self.run("axis_attention_forward", &[q, k, v], decay, besides)?;
+        Ok(out)
+    }
+
+    /// dq, dk and dv, of q, k, v and the result's gradient.
+    fn backward(&self, maps: [&Tensor; BACKWARD_MAPS], decay: &[f32], besides: &Besides) -> Result<[Tensor; 3]> {
+        let [q, k, v, g] = maps.map(View::of);
+        let gradients = self.run("axis_attention_backward", &[&q?, &k?, &v?, &g?], decay, besides)?;
+        Ok(gradients.map(|gradient: Output| gradient.tensor(maps[0].shape())))
+    }
+}
+
+fn views_of([a, b]: [&Tensor; 2]) -> Result<[View<'_>; 2]> {
+    Ok([View::of(a)?, View::of(b)?])
 }
 
 /// At least so many values, an odd number of fours: rows of that length, read by fours, begin in different banks.
@@ -99,18 +140,61 @@ impl Kernels for AxisAttention {
     }
 
     fn forward(&self, inputs: &[View]) -> Result<(Output, Shape)> {
-        let q = &inputs[0];
+        let [q, k, v] = inputs else { unreachable!("three inputs") };
         let lines = Lines::new(q.dims(), self.axis, self.decay.len())?;
-        let [out] = lines.run("axis_attention_forward", inputs, &self.decay)?;
-        Ok((out, q.shape()))
+        Ok((lines.forward([q, k, v], &self.decay, &Besides::default())?, q.shape()))
     }
 
     fn backward(&self, inputs: &[&Tensor], _: &Tensor, g: &Tensor) -> Result<Vec<Option<Tensor>>> {
         let lines = Lines::new(g.dims(), self.axis, self.decay.len())?;
-        let views: [View; BACKWARD_MAPS] =
-            [View::of(inputs[0])?, View::of(inputs[1])?, View::of(inputs[2])?, View::of(g)?];
-        let gradients: [Output; 3] = lines.run("axis_attention_backward", &views, &self.decay)?;
-        Ok(gradients.into_iter().map(|gradient| Some(gradient.tensor(g.shape()))).collect())
+        let maps = [inputs[0], inputs[1], inputs[2], g];
+        Ok(lines.backward(maps, &self.decay, &Besides::default())?.map(Some).into())
+    }
+}
+
+/// [`super::rotary_attention`] on a GPU.
+pub(super) struct Turned {
+    pub(super) table: RotaryTable,
+    pub(super) key_scale: f32,
+    pub(super) decay: Vec<f32>,
+    /// What backward needs of forward: the result of the rows.
+    pub(super) of_rows: OnceLock<Tensor>,
+}
+
+impl Turned {
+    /// The rows of a map, and its columns.
+    fn lines(&self, dims: &[usize]) -> Result<[Lines; 2]> {
+        let of = |axis| Lines::new(dims, axis, self.decay.len());
+        Ok([of(Axis::Rows)?, of(Axis::Columns)?])
+    }
+
+    fn besides<'a>(&'a self, before: Option<[&'a Tensor; 2]>) -> Besides<'a> {
+        Besides { turn: Some((&self.table, self.key_scale)), before }
+    }
+}
+
+impl Kernels for Turned {
+    fn operation(&self) -> &'static str {
+        "rotary-attention"
+    }
+
+    fn forward(&self, inputs: &[View]) -> Result<(Output, Shape)> {
+        let [q, k, v] = inputs else { unreachable!("three inputs") };
+        let ([rows, columns], besides) = (self.lines(q.dims())?, self.besides(None));
+        let of_rows = rows.forward([q, k, v], &self.decay, &besides)?.tensor(q.shape());
+        let out = columns.forward([q, k, &View::of(&of_rows)?], &self.decay, &besides)?;
+        // Of the same inputs, the only ones it is applied to, it is always the same.
+        let _ = self.of_rows.set(of_rows);
+        Ok((out, q.shape()))
+    }
+
+    fn backward(&self, inputs: &[&Tensor], _: &Tensor, g: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let Some(of_rows) = self.of_rows.get() else { bail!("{}: backward without forward", self.operation()) };
+        let &[q, k, v] = inputs else { unreachable!("three inputs") };
+        let ([rows, columns], of_rows) = (self.lines(g.dims())?, of_rows.to_dtype(g.dtype())?);
+        let [dq, dk, of_rows] = columns.backward([q, k, &of_rows, g], &self.decay, &self.besides(None))?;
+        let besides = self.besides(Some([&dq, &dk]));
+        Ok(rows.backward([q, k, v, &of_rows], &self.decay, &besides)?.map(Some).into())
     }
 }
 

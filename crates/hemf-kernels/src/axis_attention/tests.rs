@@ -48,6 +48,42 @@ fn matches_the_composed_form() {
 }
 
 #[test]
+fn turned_maps_are_attended_to_along_both_axes() {
+    // Of several images, lines of both kinds that go to several blocks, and heads that do not come in fours.
+    let cases = [([1, 1, 1, 2], 1), ([2, 3, 5, 12], 2), ([3, 5, 4, 24], 2), ([1, 2, 56, 24], 2), ([2, 14, 9, 30], 3)];
+    for (shape, heads) in cases {
+        let [_, height, width, channels] = shape;
+        // The angles of a pair differ, as the formula allows.
+        let table = RotaryTable::new(&random(&[channels / heads], 7), height, width).unwrap();
+        let decay = &DECAY[..heads];
+        let op = |t: &[Tensor]| rotary_attention(&t[0], &t[1], &t[2], &table, 0.3, decay);
+        let oracle = |t: &[Tensor]| crate::composed(|| rotary_attention(&t[0], &t[1], &t[2], &table, 0.3, decay));
+        let name = format!("rotary attention {shape:?}, {heads} heads");
+        check(&name, &op, &oracle, &given(&shape), 3e-6);
+        check_cuda(&name, &op, &oracle, &given(&shape), 3e-6);
+        emulated(|| {
+            let (_, names) = crate::launched(|| op(&given(&shape)).unwrap());
+            assert_eq!(names, ["axis_attention_forward"], "{name}");
+        });
+    }
+}
+
+#[test]
+fn a_table_of_other_positions_or_heads_is_refused_or_composed() {
+    let x = random(&[1, 3, 4, 8], 1);
+    let attention = |d: usize, width: usize| {
+        let table = RotaryTable::new(&random(&[d], 7), 3, width).unwrap();
+        crate::launched(|| rotary_attention(&x, &x, &x, &table, 0.5, &DECAY[..2]))
+    };
+    assert!(attention(4, 5).0.unwrap_err().to_string().contains("does not go with map [1, 3, 4, 8]"));
+    emulated(|| {
+        assert!(attention(4, 5).0.is_err());
+        assert_eq!(attention(4, 4).1, ["axis_attention_forward"]);
+        assert_eq!(attention(2, 4).1, ["axis_attention_forward", "rotary"], "heads of two that turn alike");
+    });
+}
+
+#[test]
 fn bits_do_not_depend_on_threads_or_level() {
     for axis in [Rows, Columns] {
         let op = |t: &[Tensor]| axis_attention(&t[0], &t[1], &t[2], &DECAY, axis);

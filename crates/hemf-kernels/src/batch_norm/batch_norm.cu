@@ -1,5 +1,5 @@
 // Batch norm; formulas in mod.rs. Statistics and sums of gradients are sums over rows in two steps (columns.cuh), always in
-// float; the rest is a thread for each value.
+// float; the rest goes value by value.
 #include "../cuda/columns.cuh"
 
 KERNEL(batch_norm_squares, const T* __restrict__ x, const float* __restrict__ mean, float* __restrict__ partials, u32 rows,
@@ -14,10 +14,10 @@ __device__ inline float inverse_deviation(float variance, float eps) { return 1.
 
 KERNEL(batch_norm_forward, const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b,
        const float* __restrict__ mean, const float* __restrict__ variance, T* __restrict__ y, u32 n, u32 width, float eps) {
-    size_t i = place();
-    if (i >= n) return;
-    u32 c = i % width;
-    put(&y[i], (wide(x[i]) - mean[c]) * (wide(w[c]) * inverse_deviation(variance[c], eps)) + wide(b[c]));
+    map_values(x, y, n, [&](u32 i, float v) {
+        u32 c = i % width;
+        return (v - mean[c]) * (wide(w[c]) * inverse_deviation(variance[c], eps)) + wide(b[c]);
+    });
 }
 
 // Sums of g n and of g.
@@ -35,11 +35,11 @@ KERNEL(batch_norm_weight_sums, const T* __restrict__ x, const T* __restrict__ g,
 KERNEL(batch_norm_backward, const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ g,
        const float* __restrict__ mean, const float* __restrict__ variance, const float* __restrict__ sums,
        T* __restrict__ dx, u32 n, u32 width, float eps, float share) {
-    size_t i = place();
-    if (i >= n) return;
-    u32 c = i % width;
-    float inverse = inverse_deviation(variance[c], eps), normal = (wide(x[i]) - mean[c]) * inverse;
-    put(&dx[i], wide(w[c]) * inverse * (wide(g[i]) - share * (sums[width + c] + normal * sums[c])));
+    map_values(x, g, dx, n, [&](u32 i, float v, float of_y) {
+        u32 c = i % width;
+        float inverse = inverse_deviation(variance[c], eps), normal = (v - mean[c]) * inverse;
+        return wide(w[c]) * inverse * (of_y - share * (sums[width + c] + normal * sums[c]));
+    });
 }
 
 // Running mean and variance, (width) each, moved towards those of a batch: `keep` of what they are and a share of these.

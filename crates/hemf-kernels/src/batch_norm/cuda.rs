@@ -1,7 +1,7 @@
 //! Launches of `batch_norm.cu`.
 
 use super::ChannelStats;
-use crate::cuda::{self, Columns, Kernels, Launch, Output, View, blocks_for};
+use crate::cuda::{self, Columns, Kernels, Launch, Output, View, blocks_for, blocks_for_values};
 use crate::host::rows_of;
 use crate::tape::Needs;
 use candle_core::{DType, Result, Shape, Tensor};
@@ -64,7 +64,7 @@ impl Kernels for OnGpu {
         let x = &inputs[0];
         let (n, (_, width)) = (x.count(), rows_of(&x.shape()));
         let stats = [View::of(&self.mean)?, View::of(&self.variance)?];
-        let launch = Launch::new("batch_norm_forward", x.dtype(), blocks_for(n));
+        let launch = Launch::new("batch_norm_forward", x.dtype(), blocks_for_values(n));
         let launch = inputs.iter().chain(&stats).fold(launch, Launch::read).write(x.dtype(), n);
         let [y] = launch.size(n).size(width).number(self.eps).run()?;
         Ok((y, x.shape()))
@@ -84,7 +84,7 @@ impl Kernels for OnGpu {
         )?;
         let both = partial.finish(DType::F32, 1.0)?.tensor((2, width));
         let sums = View::of(&both)?;
-        let launch = Launch::new("batch_norm_backward", dtype, blocks_for(n));
+        let launch = Launch::new("batch_norm_backward", dtype, blocks_for_values(n));
         let launch = [&x, &w, &g, &mean, &variance, &sums].into_iter().fold(launch, Launch::read).write(dtype, n);
         let share = self.pixels.map_or(0.0, |pixels| 1.0 / pixels as f32);
         let [dx] = launch.size(n).size(width).number(self.eps).number(share).run()?;

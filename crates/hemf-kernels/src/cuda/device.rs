@@ -164,7 +164,7 @@ fn hold<'a>(argument: &'a Argument, device: &CudaDevice) -> Result<Held<'a>> {
         Argument::Number(n) => Held::Number(*n),
         Argument::Numbers(all) => Held::Numbers(Numbers(*all)),
         Argument::Sizes(all) => Held::Sizes(Sizes(*all)),
-        Argument::Null => Held::Null(0),
+        Argument::Null(_) => Held::Null(0),
         Argument::ReadAll(views) => Held::Pointers(Pointers::of(views.iter(), device)?),
         Argument::Change(tensors) => {
             let views = tensors.iter().map(|t| View::of(t)).collect::<Result<Vec<_>>>()?;

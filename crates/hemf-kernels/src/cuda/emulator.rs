@@ -118,7 +118,7 @@ fn message(launch: &Launch) -> Result<Vec<u8>> {
             Argument::Number(n) => (b'f', 4, vec![n.to_ne_bytes().to_vec()]),
             Argument::Numbers(all) => (b'f', 4 * all.len(), vec![all.iter().flat_map(|n| n.to_ne_bytes()).collect()]),
             Argument::Read(view) => (b'i', view.dtype().size_in_bytes(), vec![bytes(view)?]),
-            Argument::Null => (b'i', 4, vec![]),
+            Argument::Null(dtype) => (b'i', dtype.size_in_bytes(), vec![]),
             Argument::ReadAll(views) => (b'I', pointers, all(views)?),
             Argument::Change(tensors) => {
                 let views = tensors.iter().map(|t| View::of(t)).collect::<Result<Vec<_>>>()?;

@@ -27,6 +27,14 @@ pub(crate) fn blocks_for(threads: usize) -> usize {
     threads.div_ceil(THREADS)
 }
 
+/// Values of a thread, as in `prelude.cuh`.
+const VALUES: usize = 4;
+
+/// The same where each thread is for several values.
+pub(crate) fn blocks_for_values(values: usize) -> usize {
+    blocks_for(values.div_ceil(VALUES))
+}
+
 /// Contiguous values that a kernel reads, of a tensor or of what a custom op is handed.
 #[cfg_attr(not(any(test, feature = "cuda")), allow(dead_code))] // without CUDA nothing is launched
 pub(crate) struct View<'a> {
@@ -87,6 +95,11 @@ impl<'a> View<'a> {
     pub(crate) fn dtype(&self) -> DType {
         self.dtype
     }
+
+    /// Whether they can be read by fours from the first on. (What is allocated begins at a multiple of more.)
+    pub(crate) fn begins_a_four(&self) -> bool {
+        self.range.start.is_multiple_of(4)
+    }
 }
 
 impl View<'_> {
@@ -137,8 +150,8 @@ pub(super) enum Argument<'a> {
     Numbers([f32; MOST_NUMBERS]),
     Sizes([u32; MOST_NUMBERS]),
     Read(&'a View<'a>),
-    /// A null pointer instead of values to read.
-    Null,
+    /// A null pointer instead of values of a type to read.
+    Null(DType),
     /// Values of several tensors, f32, at most [`MOST_NUMBERS`].
     ReadAll(&'a [View<'a>]),
     /// The same, to be changed where they are; contiguous.
@@ -187,9 +200,9 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// A null pointer where there is nothing to read.
-    pub(crate) fn read_or_null(mut self, view: Option<&'a View<'a>>) -> Self {
-        self.arguments.push(view.map_or(Argument::Null, Argument::Read));
+    /// A null pointer where there is nothing of a type to read.
+    pub(crate) fn read_or_null(mut self, view: Option<&'a View<'a>>, dtype: DType) -> Self {
+        self.arguments.push(view.map_or(Argument::Null(dtype), Argument::Read));
         self
     }
 

@@ -7,12 +7,16 @@
 //! What is launched is plain data ([`Launch`]): `device.rs` hands it to a GPU. In the tests `emulator.rs` runs the same
 //! launches of the same sources on the processor, compiled by the host's C++ compiler.
 
+#[cfg(any(test, all(feature = "cuda", target_os = "linux")))]
+mod blocks;
 mod columns;
 #[cfg(all(feature = "cuda", not(test)))]
 mod device;
 #[cfg(test)]
 pub(crate) mod emulator;
 mod launch;
+#[cfg(all(feature = "cuda", target_os = "linux", not(test)))]
+pub(crate) mod pool;
 mod products;
 mod several;
 #[cfg(test)]
@@ -23,7 +27,7 @@ pub(crate) use columns::{Columns, Partial, column_sums};
 #[cfg(all(feature = "cudnn", not(test)))]
 pub(crate) use launch::Where;
 pub use launch::launched;
-pub(crate) use launch::{Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View, blocks_for};
+pub(crate) use launch::{Launch, MOST_NUMBERS, MOST_SHARED, Output, THREADS, View, blocks_for, blocks_for_values};
 pub(crate) use several::first_blocks;
 pub(crate) use turned::turn;
 
@@ -42,6 +46,17 @@ pub(crate) fn suits(tensors: &[&Tensor]) -> bool {
         alike && t.elem_count() > 0 && t.device().same_device(first.device())
     };
     has_kernels(first) && matches!(first.dtype(), DType::F32 | DType::BF16) && tensors.iter().all(fits)
+}
+
+/// Whether the kernels over many tensors at once take a tensor: f32 on a GPU, contiguous, not empty, and not within
+/// [`composed`](crate::composed).
+pub fn suits_at_once(t: &Tensor) -> bool {
+    t.dtype() == DType::F32 && t.is_contiguous() && suits(&[t])
+}
+
+/// Whether two tensors are of one shape, on one device.
+pub(crate) fn alike(a: &Tensor, b: &Tensor) -> bool {
+    a.shape() == b.shape() && a.device().same_device(b.device())
 }
 
 #[cfg(not(test))]

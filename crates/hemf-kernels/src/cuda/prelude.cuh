@@ -64,8 +64,51 @@ __device__ inline Four<V> four(const V* at) { return *reinterpret_cast<const Fou
 template <class V>
 __device__ inline void put_four(V* at, Four<V> x) { *reinterpret_cast<Four<V>*>(at) = x; }
 
+
+// The same of a map, as float.
+__device__ inline Four<float> wide_four(const T* at) {
+    Four<T> narrow = four(at);
+    Four<float> to;
+    for (u32 i = 0; i < 4; i++) to.of[i] = wide(narrow.of[i]);
+    return to;
+}
+__device__ inline void put_wide_four(T* at, const Four<float>& values) {
+    Four<T> narrow;
+    for (u32 i = 0; i < 4; i++) put(&narrow.of[i], values.of[i]);
+    put_four(at, narrow);
+}
+
 // The place of this thread among all of the launch.
 __device__ inline size_t place() { return size_t(blockIdx.x) * blockDim.x + threadIdx.x; }
+
+// Values of a thread where it is for several of n, as in launch.rs: a block's threads apart, so that threads side by side read
+// values side by side. What it reads of a map it reads at once, before it waits for any.
+constexpr u32 VALUES = 4;
+
+// Calls run(k, place) for each.
+template <class Run>
+__device__ inline void each_value(u32 n, Run run) {
+    size_t first = size_t(blockIdx.x) * blockDim.x * VALUES + threadIdx.x;
+    for (u32 k = 0; k < VALUES; k++) {
+        size_t i = first + k * blockDim.x;
+        if (i < n) run(k, u32(i));
+    }
+}
+
+// y[i] = f(i, x[i]), and z[i] = f(i, x[i], y[i]).
+template <class F>
+__device__ inline void map_values(const T* x, T* y, u32 n, F f) {
+    T of_x[VALUES];
+    each_value(n, [&](u32 k, u32 i) { of_x[k] = x[i]; });
+    each_value(n, [&](u32 k, u32 i) { put(&y[i], f(i, wide(of_x[k]))); });
+}
+
+template <class F>
+__device__ inline void map_values(const T* x, const T* y, T* z, u32 n, F f) {
+    T of_x[VALUES], of_y[VALUES];
+    each_value(n, [&](u32 k, u32 i) { of_x[k] = x[i], of_y[k] = y[i]; });
+    each_value(n, [&](u32 k, u32 i) { put(&z[i], f(i, wide(of_x[k]), wide(of_y[k]))); });
+}
 
 // The sum over the threads of a warp, known to all of them, in one fixed order.
 __device__ inline float warp_sum(float x) {

@@ -1,7 +1,7 @@
 //! Launches of `elementwise.cu`.
 
 use super::Elementwise;
-use crate::cuda::{Kernels, Launch, Output, View, blocks_for};
+use crate::cuda::{Kernels, Launch, Output, View, blocks_for_values};
 use candle_core::{CustomOp2, Result, Shape, Tensor};
 
 impl Kernels for Elementwise {
@@ -28,6 +28,6 @@ impl Kernels for Elementwise {
 
 fn zip(kernel: &'static str, x: &View, y: &View) -> Result<Output> {
     let (n, dtype) = (x.count(), x.dtype());
-    let [z] = Launch::new(kernel, dtype, blocks_for(n)).read(x).read(y).write(dtype, n).size(n).run()?;
+    let [z] = Launch::new(kernel, dtype, blocks_for_values(n)).read(x).read(y).write(dtype, n).size(n).run()?;
     Ok(z)
 }

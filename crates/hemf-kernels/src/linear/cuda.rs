@@ -1,7 +1,7 @@
 //! The products by cuBLAS, as candle calls it; the bias and its gradient by kernels of ours.
 
 use super::Linear;
-use crate::cuda::{Kernels, Launch, Output, View, blocks_for, column_sums};
+use crate::cuda::{Kernels, Launch, Output, View, blocks_for_values, column_sums};
 use crate::host::rows_of;
 use candle_core::{Result, Shape, Tensor};
 
@@ -42,7 +42,7 @@ pub(crate) fn add_bias(product: Output, bias: &View, rows: usize) -> Result<Outp
     let width = bias.count();
     let product = product.tensor((rows, width));
     let (view, n) = (View::of(&product)?, rows * width);
-    let launch = Launch::new("add_bias", bias.dtype(), blocks_for(n)).read(&view).read(bias);
+    let launch = Launch::new("add_bias", bias.dtype(), blocks_for_values(n)).read(&view).read(bias);
     let [y] = launch.write(bias.dtype(), n).size(n).size(width).run()?;
     Ok(y)
 }

@@ -2,6 +2,5 @@
 #include "../cuda/prelude.cuh"
 
 KERNEL(add_bias, const T* __restrict__ x, const T* __restrict__ b, T* __restrict__ y, u32 n, u32 width) {
-    size_t i = place();
-    if (i < n) put(&y[i], wide(x[i]) + wide(b[i % width]));
+    map_values(x, y, n, [&](u32 i, float v) { return v + wide(b[i % width]); });
 }

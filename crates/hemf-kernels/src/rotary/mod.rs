@@ -71,6 +71,18 @@ impl RotaryTable {
         Ok(Self::of(values))
     }
 
+    /// Whether kernels that read `x` can read it.
+    fn is_beside(&self, x: &Tensor) -> bool {
+        let fits = |t: &Tensor| t.dtype() == DType::F32 && t.device().same_device(x.device()) && t.is_contiguous();
+        fits(&self.sin) && fits(&self.cos)
+    }
+
+    /// Whether kernels that read `x` (B, H, W, C) can turn its `heads` by it.
+    pub(crate) fn suits(&self, x: &Tensor, heads: usize) -> Result<bool> {
+        let (_, height, width, channels) = x.dims4()?;
+        Ok(self.is_beside(x) && self.sin.dims() == [height * width, channels / heads])
+    }
+
     /// sin(p angle), (H W, d), f32.
     pub fn sin(&self) -> &Tensor {
         &self.sin
@@ -91,9 +103,7 @@ pub fn rotary(x: &Tensor, table: &RotaryTable) -> Result<Tensor> {
     if positions != height * width || channels % d != 0 {
         bail!("rotary: a table of {positions} positions and {d} channels does not go with map {:?}", x.dims());
     }
-    let fits =
-        table.sin.dtype() == DType::F32 && table.sin.device().same_device(x.device()) && table.sin.is_contiguous();
-    if fits && crate::cuda::suits(&[x]) {
+    if table.is_beside(x) && crate::cuda::suits(&[x]) {
         return crate::cuda::apply(Rotary { table: table.clone() }, Needs::Nothing, &[x]);
     }
     if !native(x) || !native(&table.sin) {

@@ -5,7 +5,7 @@ mod cuda;
 #[cfg(test)]
 mod tests;
 
-use crate::cuda::suits;
+use crate::cuda::suits_at_once;
 use candle_core::{DType, Result, Tensor, TensorId};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,8 +28,7 @@ impl Rounded {
     /// # Errors
     /// The driver's.
     pub fn of<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Self> {
-        let fits = |t: &&Tensor| t.dtype() == DType::F32 && t.is_contiguous() && suits(&[t]);
-        let tensors: Vec<&Tensor> = tensors.into_iter().filter(fits).collect();
+        let tensors: Vec<&Tensor> = tensors.into_iter().filter(|t| suits_at_once(t)).collect();
         let copies = cuda::run(&tensors)?;
         Ok(Self(Arc::new(tensors.into_iter().map(Tensor::id).zip(copies).collect())))
     }

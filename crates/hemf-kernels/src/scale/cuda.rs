@@ -1,7 +1,7 @@
 //! Launches of `scale.cu`.
 
 use super::{By, Scale};
-use crate::cuda::{Columns, Kernels, Launch, Output, View, blocks_for};
+use crate::cuda::{Columns, Kernels, Launch, Output, View, blocks_for, blocks_for_values};
 use candle_core::{Result, Shape, Tensor};
 
 impl Scale {
@@ -12,7 +12,7 @@ impl Scale {
             By::Sample => (self.pixels * self.channels, 1),
         };
         let n = x.count();
-        let launch = Launch::new("scale", x.dtype(), blocks_for(n)).read(x).read(s).write(x.dtype(), n);
+        let launch = Launch::new("scale", x.dtype(), blocks_for_values(n)).read(x).read(s).write(x.dtype(), n);
         let [y] = launch.size(n).size(outer).size(inner).run()?;
         Ok(y)
     }

@@ -4,8 +4,7 @@
 // y = x s. Value i has factor i / outer * inner + i % inner: outer and inner are C and 1 for factors of pixels, H W C and C
 // for those of channels, H W C and 1 for those of samples.
 KERNEL(scale, const T* __restrict__ x, const T* __restrict__ s, T* __restrict__ y, u32 n, u32 outer, u32 inner) {
-    size_t i = place();
-    if (i < n) put(&y[i], wide(x[i]) * wide(s[i / outer * inner + i % inner]));
+    map_values(x, y, n, [&](u32 i, float v) { return v * wide(s[i / outer * inner + i % inner]); });
 }
 
 // ds of pixels, or of samples: a warp for each sum of x g.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cuda::emulator::emulated;
 use crate::testing::random;
+use candle_core::DType;
 
 #[test]
 fn sums_are_those_of_f64() {
@@ -23,6 +24,6 @@ fn sums_are_those_of_f64() {
 
 #[test]
 fn there_is_no_kernel_in_main_memory() {
-    assert!(!squares_suits(&random(&[3], 1)));
+    assert!(!suits_at_once(&random(&[3], 1)));
     assert!(sums_of_squares(&[&random(&[3], 1)]).unwrap_err().to_string().contains("has no kernel"));
 }

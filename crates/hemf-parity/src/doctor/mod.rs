@@ -4,10 +4,10 @@
 //! is run in every way that the device has: on the processor by the kernels of each instruction set, and from candle's
 //! operations in f32 and bf16; on a GPU in f32 and in bf16, as training runs it, by kernels of ours where there are any.
 
+mod at_once;
 mod forms;
 mod machine;
 mod operations;
-mod optimizer;
 mod replay;
 
 pub use machine::{Fact, processor};
@@ -79,7 +79,7 @@ pub fn diagnose(device: &Device, seed: u64) -> Result<Diagnosis> {
             checks.push(check(&operation, &form, device)?);
         }
     }
-    checks.extend(optimizer::check(device, Form::Usual(DType::F32).tolerance())?);
+    checks.extend(at_once::check(device, Form::Usual(DType::F32).tolerance())?);
     checks.extend(replay::check(device)?);
     Ok(Diagnosis { device: machine::name(device), machine: machine::of(device), checks })
 }

@@ -4,8 +4,8 @@ use candle_core::{Device, Result, Tensor};
 use hemf_kernels::{
     Axis, ChannelStats, CrossEntropyOptions, RotaryTable, Windows, add, avg_pool2, axis_attention, batch_norm_eval,
     batch_norm_train, channel_mean_max, concat, conv2d, cross_entropy, depthwise, external_attention, gelu, layer_norm,
-    linear, mul, pixel_mean, pixel_mean_max, relu, rotary, row_sum, scale, sigmoid, soft_cross_entropy,
-    window_attention,
+    linear, mul, pixel_mean, pixel_mean_max, relu, rotary, rotary_attention, row_sum, scale, sigmoid,
+    soft_cross_entropy, window_attention,
 };
 
 /// From the inputs, of any device and type, to the output.
@@ -154,6 +154,12 @@ impl List {
                 axis_attention(&x[0], &x[1], &x[2], &decay, axis)
             });
         }
+        self.push("rotary_attention", &[&map, &map, &map], move |x| {
+            let angles: Vec<f32> = (0..d).map(|i| 1.0 / (1.0 + i as f32)).collect();
+            let table = RotaryTable::new(&Tensor::new(angles, x[0].device())?, h, w)?;
+            let decay: Vec<f32> = (0..heads).map(|head| -0.5 / (1.0 + head as f32)).collect();
+            rotary_attention(&x[0], &x[1], &x[2], &table, 0.5, &decay)
+        });
         let slots = self.draws.size(5, 64);
         self.push("external_attention", &[&map, &[slots, d], &[d, slots]], move |x| {
             external_attention(&x[0], &x[1], &x[2], heads)

@@ -148,8 +148,8 @@ impl Optimizer {
         gradient_scale: impl Into<GradientScale>,
     ) -> Result<()> {
         let gradient_scale = gradient_scale.into();
-        if let Some(config) = self.at_once() {
-            return self.step_at_once(&config, grads, schedule_factor, &gradient_scale);
+        if self.at_once() {
+            return self.step_at_once(grads, schedule_factor, &gradient_scale);
         }
         for (slot, grad) in self.slots.iter_mut().zip(grads) {
             let Some(grad) = grad else { continue };
@@ -221,7 +221,7 @@ pub(crate) fn sums_of_squares(grads: &Gradients) -> Result<(Vec<usize>, Tensor)>
 /// The sum of each tensor's squares: (tensors), f64, on their device.
 fn squares_of_each(tensors: &[Tensor]) -> Result<Tensor> {
     let all = tensors.iter().map(Tensor::contiguous).collect::<Result<Vec<_>>>()?;
-    if all.iter().all(hemf_kernels::squares_suits) {
+    if all.iter().all(hemf_kernels::suits_at_once) {
         return hemf_kernels::sums_of_squares(&all.iter().collect::<Vec<_>>());
     }
     let sums = all.iter().map(composed::sum_of_squares).collect::<Result<Vec<_>>>()?;
