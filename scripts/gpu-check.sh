@@ -35,9 +35,9 @@ for name in ${parts//,/ }; do
 done
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/cuda}
 hemf=$CARGO_TARGET_DIR/release/hemf
-# A source of the program's that is newer than it, as cargo listed them.
+# A source that is newer than the program, of the files and folders that cargo says it was made of.
 newer_source() {
-    sed 's/^[^:]*: *//' "$hemf.d" | xargs -r sh -c 'for file; do [ ! "$file" -nt "$0" ] || { echo "$file"; break; }; done' "$hemf"
+    sed 's/^[^:]*: *//' "$hemf.d" | xargs -r sh -c 'find "$@" -type f -newer "$0" -print -quit' "$hemf" 2>/dev/null || true
 }
 case ,${parts// /,}, in
     *,build,*) ;;

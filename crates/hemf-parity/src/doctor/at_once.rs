@@ -23,7 +23,7 @@ pub(super) fn check(device: &Device, tolerance: f64) -> Result<Vec<Check>> {
         told("sgd, nesterov", tolerance, || device.sgd(true)),
         told("running means", tolerance, || device.means()),
         told("sums of squares", 1e-12, || device.squares()),
-        told("batch norm's running statistics", tolerance, || device.statistics()),
+        told("running statistics", tolerance, || device.statistics()),
         told("weights rounded to bf16", 0.0, || device.rounded()),
     ])
 }

@@ -7,6 +7,7 @@
 mod at_once;
 mod forms;
 mod machine;
+mod memory;
 mod operations;
 mod replay;
 
@@ -81,6 +82,7 @@ pub fn diagnose(device: &Device, seed: u64) -> Result<Diagnosis> {
     }
     checks.extend(at_once::check(device, Form::Usual(DType::F32).tolerance())?);
     checks.extend(replay::check(device)?);
+    checks.extend(memory::check(device, seed)?);
     Ok(Diagnosis { device: machine::name(device), machine: machine::of(device), checks })
 }
 
@@ -159,8 +161,8 @@ impl fmt::Display for Diagnosis {
             return Ok(());
         }
         let ours: BTreeSet<_> = self.checks.iter().flat_map(|check| check.kernels.iter().copied()).collect();
-        let composed: BTreeSet<_> =
-            self.checks.iter().filter(|check| check.kernels.is_empty()).map(|check| check.operation.as_str()).collect();
+        let composed = self.checks.iter().filter(|check| check.kernels.is_empty() && !check.shapes.is_empty());
+        let composed: BTreeSet<_> = composed.map(|check| check.operation.as_str()).collect();
         let names = |set: BTreeSet<&str>| set.into_iter().collect::<Vec<_>>().join(", ");
         writeln!(f, "kernels of ours that ran: {}", names(ours))?;
         writeln!(f, "composed of candle's operations: {}", names(composed))

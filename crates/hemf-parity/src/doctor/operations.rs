@@ -25,7 +25,7 @@ pub(super) fn random(shape: &[usize], seed: u64) -> Result<Tensor> {
     Tensor::from_iter(std::iter::repeat_with(value).take(shape.iter().product()), &Device::Cpu)?.reshape(shape)
 }
 
-struct Draws(u64);
+pub(super) struct Draws(pub(super) u64);
 
 impl Draws {
     fn next(&mut self) -> u64 {
@@ -37,7 +37,7 @@ impl Draws {
     }
 
     /// Of `from..=to`.
-    fn size(&mut self, from: usize, to: usize) -> usize {
+    pub(super) fn size(&mut self, from: usize, to: usize) -> usize {
         from + (self.next() % (to - from + 1) as u64) as usize
     }
 }
