@@ -81,8 +81,9 @@ impl Pack for Conv {
     fn pack(&mut self) -> Result<()> {
         if let Norm::Batch(bn) = &self.bn {
             let (scale, shift) = bn.affine()?;
-            self.conv.fold(&scale, &shift)?;
+            self.conv.fold_and_pack(&scale, &shift)?;
             self.bn = Norm::Folded;
+            return Ok(());
         }
         self.conv.pack()
     }

@@ -161,15 +161,21 @@ impl Conv2d {
         }
     }
 
-    /// Makes `y` into `y scale + shift`, (O) each.
-    pub(crate) fn fold(&mut self, scale: &Tensor, shift: &Tensor) -> Result<()> {
+    /// Makes `y` into `y scale + shift`, (O) each, and is packed.
+    pub(crate) fn fold_and_pack(&mut self, scale: &Tensor, shift: &Tensor) -> Result<()> {
+        let (stride, padding, linear) = (self.stride, self.padding, self.linear);
         let (weight, bias) = self.plain()?;
-        *weight = weight.broadcast_mul(&scale.reshape(((), 1, 1, 1))?)?;
-        *bias = Some(match &bias {
+        let shifted = match &bias {
             Some(bias) => ((bias * scale)? + shift)?,
             None => shift.clone(),
-        });
-        Ok(())
+        };
+        if !linear && let Some(packed) = PackedConv2d::new(weight, Some(scale), Some(&shifted), stride, padding)? {
+            self.weights = Weights::Packed(Box::new(Packed::Conv2d(packed)));
+            return Ok(());
+        }
+        *weight = weight.broadcast_mul(&scale.reshape(((), 1, 1, 1))?)?;
+        *bias = Some(shifted);
+        self.pack()
     }
 
     /// Makes `x` into `x scale + shift`, (I) each: where nothing is padded by zeros.
@@ -204,7 +210,7 @@ impl Pack for Conv2d {
         weights.pack(|weight, bias| {
             Ok(match linear {
                 true => PackedLinear::new(weight, bias)?.map(Packed::Linear),
-                false => PackedConv2d::new(weight, bias, *stride, *padding)?.map(Packed::Conv2d),
+                false => PackedConv2d::new(weight, None, bias, *stride, *padding)?.map(Packed::Conv2d),
             })
         })
     }

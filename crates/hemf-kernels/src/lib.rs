@@ -86,6 +86,7 @@ pub use linear::linear;
 pub use memory::Recycling;
 pub use mixed::tf32;
 pub use packed::{Epilogue, Norm, PackedConv2d, PackedLinear};
+pub use parallel::filled;
 pub use part::{Part, Sums, as_part, first_of_part, sum_on_host};
 pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max, row_sum};
 pub use profile::{Cost, Pass, profile};

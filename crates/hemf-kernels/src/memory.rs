@@ -26,8 +26,6 @@ const STEPS: usize = 2;
 const CLASSES: usize = (47 - 16) * STEPS;
 /// A cache line, and the widest vector.
 const ALIGN: usize = 64;
-/// A large page of the operating system.
-const HUGE_PAGE: usize = 2 << 20;
 
 static KEPT: Mutex<Kept> =
     Mutex::new(Kept { first: [Link(null_mut()); CLASSES], waiting: 0, in_use: 0, most_in_use: 0 });
@@ -63,21 +61,8 @@ fn keeps(layout: &Layout) -> bool {
 
 /// The layout of a block of this size, which is that of a class.
 fn block(size: usize) -> Layout {
-    let align = if size >= HUGE_PAGE { HUGE_PAGE } else { ALIGN };
     // SAFETY: the alignment is a power of two, and the largest class ends at 2^47, far below the largest layout.
-    unsafe { Layout::from_size_align_unchecked(size, align) }
-}
-
-/// Asks the operating system for large pages under a new block, as far as the `wanted` bytes fill them: a page is cleared
-/// when it is first written to, and large ones take a third of the time.
-fn advise(at: *mut u8, wanted: usize) {
-    let whole = wanted - wanted % HUGE_PAGE;
-    #[cfg(target_os = "linux")]
-    if whole > 0 && !at.is_null() {
-        // SAFETY: the range is in a block of ours; the advice changes no content, and may be refused.
-        unsafe { libc::madvise(at.cast(), whole, libc::MADV_HUGEPAGE) };
-    }
-    let _ = (at, whole);
+    unsafe { Layout::from_size_align_unchecked(size, ALIGN) }
 }
 
 impl Kept {
@@ -125,28 +110,25 @@ impl Kept {
     }
 }
 
-/// A kept block, or a new one.
-fn allocate(layout: &Layout) -> *mut u8 {
-    // SAFETY: a block's size is not zero.
-    let fresh = |size| unsafe { System.alloc(block(size)) };
+/// A kept block, or a new one by `fresh`; whether it was kept.
+fn allocate(layout: &Layout, fresh: impl Fn(Layout) -> *mut u8) -> (*mut u8, bool) {
     let (class, size) = class(layout.size());
     let mut kept = Kept::lock();
     if let Some(at) = kept.take(class, size) {
-        return at;
+        return (at, true);
     }
     let limit = kept.most_in_use + kept.most_in_use / 8 + (64 << 20);
     let room = limit.saturating_sub(kept.in_use);
     kept.release(room);
-    let mut at = fresh(size);
+    let mut at = fresh(block(size));
     if at.is_null() {
         kept.release(0);
-        at = fresh(size);
+        at = fresh(block(size));
     }
     if at.is_null() {
         kept.in_use -= size;
     }
-    advise(at, layout.size());
-    at
+    (at, false)
 }
 
 // SAFETY: a block comes from the system's allocator with at least the size and alignment that were asked for, is on no list
@@ -157,7 +139,8 @@ unsafe impl GlobalAlloc for Recycling {
             // SAFETY: the caller's promise.
             return unsafe { System.alloc(layout) };
         }
-        allocate(&layout)
+        // SAFETY: a block's size is not zero.
+        allocate(&layout, |layout| unsafe { System.alloc(layout) }).0
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
@@ -165,9 +148,9 @@ unsafe impl GlobalAlloc for Recycling {
             // SAFETY: the caller's promise.
             return unsafe { System.alloc_zeroed(layout) };
         }
-        let at = allocate(&layout);
-        if !at.is_null() {
-            // The system's own clearing of a block of this alignment is no other, and would come before the advice.
+        // SAFETY: a block's size is not zero.
+        let (at, used) = allocate(&layout, |layout| unsafe { System.alloc_zeroed(layout) });
+        if used {
             // SAFETY: the block is at least this long.
             unsafe { at.write_bytes(0, layout.size()) };
         }

@@ -174,13 +174,24 @@ pub struct PackedConv2d {
 }
 
 impl PackedConv2d {
-    /// `weight` (O, I, k, k), `bias` (O); `None` where these have no kernel here (another type or device).
-    pub fn new(weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: usize) -> Result<Option<Self>> {
+    /// `weight` (O, I, k, k), times `scale` (O) where there is one, `bias` (O); `None` where these have no kernel here (another
+    /// type or device).
+    pub fn new(
+        weight: &Tensor,
+        scale: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        stride: usize,
+        padding: usize,
+    ) -> Result<Option<Self>> {
         if !native(weight) {
             return Ok(None);
         }
         let (o, i, k, across) = weight.dims4()?;
-        let (weight, bias) = (direct::packed(&host(&weight.contiguous()?)?, [o, i, k, across]), values(bias)?);
+        let (scale, bias) = (values(scale)?, values(bias)?);
+        if scale.as_ref().is_some_and(|scale| scale.len() != o) {
+            bail!("a scale for each of {o} outputs is wanted, not {}", scale.map_or(0, |scale| scale.len()));
+        }
+        let weight = direct::packed(&host(&weight.contiguous()?)?, [o, i, k, across], scale.as_deref());
         Ok(Some(Self { shape: [o, i, k, across], weight, filters: OnceLock::new(), bias, stride, padding }))
     }
 
@@ -212,8 +223,8 @@ impl PackedConv2d {
     }
 }
 
-fn values(bias: Option<&Tensor>) -> Result<Option<Vec<f32>>> {
-    bias.map(|bias| bias.flatten_all()?.to_vec1()).transpose()
+fn values(t: Option<&Tensor>) -> Result<Option<Vec<f32>>> {
+    t.map(|t| t.flatten_all()?.to_vec1()).transpose()
 }
 
 #[cfg(test)]
@@ -262,8 +273,10 @@ mod tests {
         ] {
             let x = random(&shape, 1);
             let (weight, bias) = (random(&[outputs, shape[3], k, k], 2), random(&[outputs], 3));
-            let packed = PackedConv2d::new(&weight, Some(&bias), stride, padding).unwrap().unwrap();
-            let z = crate::conv2d(&x, &weight, Some(&bias), stride, padding).unwrap();
+            let factors = random(&[outputs], 7);
+            let packed = PackedConv2d::new(&weight, Some(&factors), Some(&bias), stride, padding).unwrap().unwrap();
+            let scaled = weight.broadcast_mul(&factors.reshape(((), 1, 1, 1)).unwrap()).unwrap();
+            let z = crate::conv2d(&x, &scaled, Some(&bias), stride, padding).unwrap();
             let residual = random(z.dims(), 4);
             let (scale, shift) = (random(&[outputs], 5), random(&[outputs], 6));
             let norm = Norm { weight: &scale, bias: &shift, eps: 1e-2 };

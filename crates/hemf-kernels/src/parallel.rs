@@ -24,6 +24,23 @@ pub(crate) fn unwritten(n: usize) -> Vec<f32> {
     values
 }
 
+/// `n` values, which `fill` writes in parallel, in pieces of `piece` values; it gets a piece's first position.
+///
+/// # Errors
+/// One of `fill`'s.
+pub fn filled<E: Send>(
+    n: usize,
+    piece: usize,
+    fill: impl Fn(usize, &mut [f32]) -> std::result::Result<(), E> + Sync,
+) -> std::result::Result<Vec<f32>, E> {
+    let mut values = unwritten(n);
+    values.par_chunks_mut(piece.max(1)).enumerate().try_for_each(|(i, part)| {
+        part.fill(0.0); // in the cache; nobody sees what was there before
+        fill(i * piece, part)
+    })?;
+    Ok(values)
+}
+
 /// Fills `out` in parallel by bands of whole rows; `fill` gets the band's first row and its values.
 pub(crate) fn fill_rows(out: &mut [f32], width: usize, fill: impl Fn(usize, &mut [f32]) + Sync) {
     fill_bands(out, width, rows_per_task(width), fill);

@@ -103,10 +103,9 @@ impl Inner {
             read_at(&self.file, &mut bytes, start)?;
             return TensorView::new(info.dtype, info.shape.clone(), &bytes).map_err(Error::wrap)?.load(&Device::Cpu);
         }
-        let mut values = vec![0f32; (to - from) / 4];
-        values.par_chunks_mut(PIECE).enumerate().try_for_each(|(i, piece)| {
-            read_at(&self.file, bytemuck::cast_slice_mut(piece), start + (4 * PIECE * i) as u64)?;
-            piece.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().to_le()));
+        let values = hemf_kernels::filled((to - from) / 4, PIECE, |first, piece| {
+            read_at(&self.file, bytemuck::cast_slice_mut(piece), start + 4 * first as u64)?;
+            piece.iter_mut().for_each(|value| *value = f32::from_bits(u32::from_le(value.to_bits())));
             io::Result::Ok(())
         })?;
         Tensor::from_vec(values, info.shape.as_slice(), &Device::Cpu)

@@ -126,10 +126,19 @@ fn band(g: &Geometry) -> usize {
     (CACHE / g.patch()).min(g.pixels().div_ceil(ENOUGH)).clamp(32, 512)
 }
 
-/// A weight (O, I, ky, kx), packed for the product with patches.
-pub(crate) fn packed(w: &[f32], [outputs, inputs, k, across]: [usize; 4]) -> Packed {
-    let patch = inputs * k * across;
-    Packed::new(Mat::new(&swap_inner(w, outputs, inputs, k * across), outputs, patch).t())
+/// A weight (O, I, ky, kx), packed for the product with patches; times a scale (O), where there is one.
+pub(crate) fn packed(w: &[f32], [outputs, inputs, k, across]: [usize; 4], scale: Option<&[f32]>) -> Packed {
+    let taps = k * across;
+    let patch = inputs * taps;
+    Packed::by_columns(patch, outputs, |first, columns| {
+        for (i, column) in columns.chunks_exact_mut(patch).enumerate() {
+            let output = first + i;
+            transpose(&w[output * patch..][..patch], taps, column, inputs, inputs, taps);
+            if let Some(scale) = scale {
+                column.iter_mut().for_each(|w| *w *= scale[output]);
+            }
+        }
+    })
 }
 
 /// The same for [`Geometry::turned`].

@@ -56,7 +56,28 @@ impl Packed {
         Self { values, shape }
     }
 
-    /// The same on the calling thread.
+    /// Of a (k, n) matrix that is made as it is packed: `columns` writes some of its columns, from a first one on, one after
+    /// the other.
+    pub(crate) fn by_columns(rows: usize, cols: usize, columns: impl Fn(usize, &mut [f32]) + Sync) -> Self {
+        let shape = Panelled { rows, cols };
+        let mut values = parallel::unwritten(shape.len());
+        let target = Scattered::new(&mut values);
+        (0..cols.div_ceil(PANEL)).into_par_iter().for_each(|panel| {
+            let col = panel * PANEL;
+            let width = PANEL.min(cols - col);
+            let mut some = parallel::unwritten(width * rows);
+            columns(col, &mut some);
+            let some = Mat::new(&some, width, rows).t();
+            for row in (0..rows).step_by(DEPTH) {
+                let range = shape.range(row, col);
+                // SAFETY: panels do not overlap.
+                pack(some, row, 0, unsafe { target.at(range.start, range.len()) });
+            }
+        });
+        Self { values, shape }
+    }
+
+    /// As [`new`](Self::new), on the calling thread.
     pub(super) fn here(b: Mat) -> Self {
         let shape = Panelled { rows: b.rows, cols: b.cols };
         let mut values = parallel::unwritten(shape.len());
