@@ -3,6 +3,10 @@
 use candle_core::Device;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a thread is kept awake that finds nothing to do: longer than from one kernel to the next.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Runs `work` with the other threads awake: between two kernels they look for the next instead of falling asleep, from
 /// which it takes longer to wake them than many a kernel takes. They give way to threads of other kinds. For work that is
@@ -22,10 +26,14 @@ pub fn awake<T>(on: &Device, work: impl FnOnce() -> T) -> T {
     let done = Arc::new(AtomicBool::new(false));
     let _done = Done(done.clone());
     rayon::spawn_broadcast(move |thread| {
-        // This thread's own turn may come in the middle of `work`, which would then wait for itself.
-        while thread.index() != here && !done.load(Ordering::Relaxed) {
-            if rayon::yield_now() != Some(rayon::Yield::Executed) {
-                std::thread::yield_now();
+        // This may be begun in the middle of `work`, by a thread that waits for the rest of a kernel: as long as it goes on,
+        // that kernel does not end. On the thread of `work` itself that is sure to be so; on another, `work` comes to a
+        // standstill, which is seen by there being nothing to do.
+        let mut idle = Instant::now();
+        while thread.index() != here && !done.load(Ordering::Relaxed) && idle.elapsed() < PATIENCE {
+            match rayon::yield_now() {
+                Some(rayon::Yield::Executed) => idle = Instant::now(),
+                _ => std::thread::yield_now(),
             }
         }
     });
@@ -76,6 +84,34 @@ mod tests {
             // Threads that were still awake would take all of them.
             assert_eq!(pool.broadcast(|_| ()).len(), threads);
         }
+    }
+
+    /// A thread that is in the middle of what `work` waits for comes back to it.
+    #[test]
+    fn work_does_not_wait_for_a_thread_that_it_keeps_awake() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let [half_begun, keeping, half_done] = [const { AtomicBool::new(false) }; 3];
+        let begun = Instant::now();
+        let wait_for = |flag: &AtomicBool| {
+            while !flag.load(Ordering::SeqCst) {
+                assert!(begun.elapsed() < Duration::from_secs(20), "both threads wait for each other");
+                std::thread::yield_now();
+            }
+        };
+        let other = || {
+            wait_for(&half_begun);
+            awake(&Device::Cpu, || {
+                keeping.store(true, Ordering::SeqCst);
+                wait_for(&half_done);
+            });
+        };
+        let half = || {
+            half_begun.store(true, Ordering::SeqCst);
+            wait_for(&keeping);
+            while rayon::yield_now() == Some(rayon::Yield::Executed) {} // as a thread does that waits for the rest
+            half_done.store(true, Ordering::SeqCst);
+        };
+        pool.install(|| rayon::join(other, half));
     }
 
     #[test]
