@@ -33,6 +33,8 @@ pub enum Exit {
     RankLost = 10,
     /// A GPU has no room for what was asked of it.
     NoRoom = 11,
+    /// The GPU that was asked for cannot be had.
+    NoDevice = 12,
     /// Stopped by Ctrl-C or a request to end, with the state saved.
     Interrupted = 130,
 }
@@ -63,6 +65,10 @@ impl Failure {
 
     pub(crate) fn input(message: impl Into<String>) -> Self {
         Self::new(message, Exit::Input)
+    }
+
+    pub(crate) fn no_device(message: impl Into<String>) -> Self {
+        Self::new(message, Exit::NoDevice)
     }
 
     pub(crate) fn below_target(message: impl Into<String>) -> Self {

@@ -498,7 +498,9 @@ fn the_command_line_itself() {
     place.refuses(&["prepare", "data", "--ratio", "0.5,0.5"], 2, &["expected three shares"]);
     place.refuses(&["prepare", "data", "--split", "folders", "--ratio", "0.5,0.2,0.3"], 2, &["--split stratified"]);
     place.refuses(&["prepare", "data", "--fold", "2"], 2, &["--split kvasir"]);
-    place.refuses(&["eval", "--device", "cuda"], 2, &["cuda", "cpu"]);
+    for command in ["eval", "doctor"] {
+        place.refuses(&[command, "--device", "cuda:99"], 12, &["cuda:99", "--device cpu"]);
+    }
 }
 
 #[test]
@@ -506,7 +508,20 @@ fn bad_configurations() {
     let place = Place::new();
     fs::write(place.path("slip.yaml"), "base: tiny.yaml\ntrain: {epocs: 3}").unwrap();
     place.refuses(&["train", "slip.yaml"], 3, &["slip.yaml: train.epocs: unknown key; did you mean \"epochs\"?"]);
-    place.refuses(&["train", "none.yaml"], 3, &["none.yaml", "cannot read"]);
+    place.refuses(&["config", "--set", "lr=1"], 3, &["lr: unknown key; did you mean train.optimizer.lr?"]);
+    place.refuses(&["config", "--set", "train.batch_size=1"], 3, &["did you mean train.batch?"]);
+    place.refuses(&["config", "--set", "seed=1"], 3, &["did you mean data.prepare.seed or train.seed?"]);
+    place.refuses(&["config", "--set", "train.loss.gamma=1"], 3, &["train.loss.gamma: a key of another kind"]);
+    place.refuses(&["train", "none.yaml"], 3, &["none.yaml: cannot read"]);
+    fs::create_dir(place.path("configs")).unwrap();
+    fs::write(place.path("configs/small-net.yaml"), TINY).unwrap();
+    for near in ["tiny", "tiny.yml", "tny.yaml"] {
+        place.refuses(&["train", near], 3, &["did you mean tiny.yaml?"]);
+    }
+    for near in ["small-net", "configs/small_net.yml"] {
+        place.refuses(&["train", near], 3, &["did you mean configs/small-net.yaml?"]);
+    }
+    place.refuses(&["train", "data"], 3, &["data: is a folder", "for a folder of images: --data data"]);
     place.refuses(&["train", "tiny.yaml", "--epochs", "0"], 3, &["--epochs 0: train.epochs: 0 is below 1"]);
     place.refuses(&["config", "--set", "data.workers=257"], 3, &["data.workers: 257 is above 256"]);
     place.refuses(&["config", "--set", "model.heads"], 3, &["expected key.path=value"]);
@@ -662,6 +677,24 @@ fn the_quick_start_needs_nothing() {
     let said = place.hemf(&arguments);
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert_eq!(json(&said)["run"], "runs/quickstart");
+    assert!(
+        said.err.contains("no configuration is named, so the quick start's is taken: images of 64x64"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn commands_that_are_told_can_be_typed() {
+    let place = Place::new();
+    fs::rename(place.path("data"), place.path("my scans")).unwrap();
+    let said = place.hemf(&["prepare", "my scans"]);
+    assert!(said.err.contains("--data 'my scans/manifest.csv'\n"), "{}", said.err);
+    let said = place.hemf(&["train", "tiny.yaml", "--data", "my scans", "--epochs", "1", "--out", "my runs"]);
+    assert!(said.err.ends_with("next: hemf eval 'my runs/tiny'\n"), "{}", said.err);
+    let said = place.hemf(&["train", "--resume", "my runs/tiny"]);
+    let way = "train 'my runs/tiny/config.yaml' --set 'train.init=my runs/tiny' --epochs N";
+    assert!(said.err.contains(way), "{}", said.err);
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -54,7 +54,7 @@ mod words;
 
 pub use augment::{Affine, Augmentation, Change, ColourJitter, Erasing, Mix, RandAugment};
 pub use crop::CropBox;
-pub use decode::{MAX_BYTES, MAX_PIXELS, Reading, decode, has_image_extension};
+pub use decode::{MAX_BYTES, MAX_PIXELS, Reading, decode, is_image};
 pub use draws::Draws;
 pub use error::{Error, ErrorKind};
 pub use loader::{Batch, Batches, Loader};

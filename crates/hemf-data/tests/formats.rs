@@ -148,6 +148,26 @@ fn dicom_frames_windows_and_inverted_grey() {
     }
 }
 
+#[test]
+fn dicom_files_without_an_extension_are_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dicom("MONOCHROME2", &[[0; 4]], None);
+    for (name, content, expected) in [
+        ("IM000001", &file[..], true),
+        ("1.2.840.113619", &file, true),
+        ("DICOMDIR", &file, false),
+        ("notes.txt", &file, false),
+        ("IM000002", &file[..131], false),
+        ("empty", b"", false),
+        ("no.dcm", b"", true),
+    ] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        assert_eq!(hemf_data::is_image(&path), expected, "{name}");
+    }
+    assert!(!hemf_data::is_image(&dir.path().join("nowhere")) && !hemf_data::is_image(dir.path()));
+}
+
 #[cfg(not(feature = "dicom"))]
 #[test]
 fn dicom_says_how_to_get_it() {

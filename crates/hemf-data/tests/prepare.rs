@@ -46,6 +46,9 @@ fn extensions_in_any_case_and_other_files_counted() {
     picture(&dir.path().join("a/#2.png"));
     std::fs::write(dir.path().join("a/notes.txt"), "x").unwrap();
     std::fs::write(dir.path().join("read me"), "x").unwrap();
+    for hidden in ["a/._one.png", "__MACOSX/a/two.png"] {
+        picture(&dir.path().join(hidden)); // what macOS adds to archives
+    }
     let made = stratified(1.0, 0.0, 0.0).run(dir.path()).unwrap();
     let paths: Vec<&str> = made.manifest.rows().iter().map(|row| row.path.as_str()).collect();
     let expected = ["a/#2.png", "a/one 1%2,\"x\".png", "b/1.png", "b/2.PNG", "b/3.jpg", "b/5.Jpg", "b/deeper/4.JPEG"];
@@ -79,10 +82,18 @@ fn folders_of_the_wrong_shape_are_refused() {
     std::fs::create_dir(empty.join("splits")).unwrap();
     let text = refused(&prepare, &empty);
     assert!(text.contains("splits") && text.contains("no images in this class folder (.jpg"), "{text}");
+    std::fs::write(empty.join("splits/train.gif"), "x").unwrap();
+    assert!(refused(&prepare, &empty).contains("no images in this class folder"));
     let named = Prepare { classes: Some(vec!["b".into(), "a".into()]), ..Default::default() };
     let made = named.run(&empty).unwrap();
     assert_eq!(made.manifest.classes(), ["a", "b"]);
     assert!(made.notices.iter().any(|notice| notice.contains("splits")), "{:?}", made.notices);
+
+    // Lists and tables make no class.
+    std::fs::rename(empty.join("splits/train.gif"), empty.join("splits/train.txt")).unwrap();
+    let made = prepare.run(&empty).unwrap();
+    assert_eq!(made.manifest.classes(), ["a", "b"]);
+    assert!(made.notices.iter().any(|notice| notice == "folders not used: \"splits\""), "{:?}", made.notices);
 
     let unknown = Prepare { classes: Some(vec!["a".into(), "c".into()]), ..Default::default() };
     let text = refused(&unknown, &empty);
@@ -182,6 +193,10 @@ fn trees_already_split() {
     assert_eq!(totals(&made.manifest), [6, 0, 4]);
     assert!(made.notices.iter().any(|n| n.contains("a has no validation")), "{:?}", made.notices);
 
+    let labels = Some(dir.path().join("table.csv"));
+    let text = refused(&Prepare { rule: Rule::Folders {}, labels, ..Default::default() }, dir.path());
+    assert!(text.starts_with("labels: ") && text.contains("`table`") && text.contains("metadata"), "{text}");
+
     picture(&dir.path().join("test_set/c/1.png"));
     let text = refused(&Prepare { rule: Rule::Folders {}, ..Default::default() }, dir.path());
     assert!(text.contains("class c has no training images"), "{text}");
@@ -214,6 +229,13 @@ fn one_hot_tables() {
     assert!(refused(&prepare, dir.path()).contains("line 3: no image img_99"));
     write(&["img_00004,1,0"]);
     assert!(refused(&prepare, dir.path()).contains("class NV has no images"));
+
+    write(&["img_00004,1,0", "img_00001,0,1"]);
+    let text = refused(&Prepare { rule: Rule::Table {}, ..prepare.clone() }, dir.path());
+    assert!(text.contains("no row of the table has a split"), "{text}");
+    assert!(refused(&Prepare { classes: Some(vec!["NV".into()]), ..prepare }, dir.path()).starts_with("classes: "));
+    let text = refused(&Prepare { rule: Rule::Table {}, ..Default::default() }, dir.path());
+    assert!(text.contains("needs a table, with a column split"), "{text}");
 }
 
 #[test]

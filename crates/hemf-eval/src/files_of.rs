@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use hemf_data::has_image_extension;
+use hemf_data::is_image;
 use hemf_train::Error;
 
 /// Files that were meant.
@@ -70,7 +70,7 @@ fn folder(path: &Path, found: &mut Files) -> Result<(), Error> {
     for entry in entries {
         if entry.is_dir() {
             folder(&entry, found)?;
-        } else if has_image_extension(&entry) {
+        } else if is_image(&entry) {
             found.files.push(entry);
         } else {
             found.left_out += 1;

@@ -83,7 +83,7 @@ pub use schedule::{ConstantConfig, CosineConfig, OneCycleConfig, Schedule, Sched
 pub use score::{Metric, Validation};
 pub use series::{AcrossFolds, CrossValidation, FoldScores, SeedRun, Seeds, cross_validate, train_seeds};
 pub use train::{MemoryPlan, Outcome, Plan, Trainer};
-pub use words::{duration, in_words};
+pub use words::{duration, in_words, quoted};
 pub use world::World;
 
 // What the commands pass on or show, so that they need no other crate of the project.

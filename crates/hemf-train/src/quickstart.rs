@@ -20,6 +20,14 @@ pub fn quickstart(over: &[Layer], observer: &mut dyn Observer) -> Result<RunConf
         let note = format!("quick start on generated pictures, in {}", path.display());
         observer.event(&Event::Note(&note));
         hemf_data::quickstart::ensure(path, &Default::default())?;
+    } else {
+        let side = config.data.preprocessing.size;
+        let note = format!(
+            "no configuration is named, so the quick start's is taken: images of {side}x{side} pixels, {} epochs; \
+             configs/nano.yaml is one for your own images",
+            config.train.epochs
+        );
+        observer.event(&Event::Note(&note));
     }
     Ok(config)
 }

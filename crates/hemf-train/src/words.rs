@@ -1,4 +1,6 @@
-//! Sizes and times as they are told.
+//! Sizes, times and paths as they are told.
+
+use std::path::Path;
 
 /// Bytes: `3.2 GiB`, `410 MiB`.
 pub fn in_words(bytes: u64) -> String {
@@ -16,13 +18,22 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A path as a shell reads it: in quotes, where it has spaces or anything else that a shell takes for its own.
+pub fn quoted(path: impl AsRef<Path>) -> String {
+    let text = path.as_ref().display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:=@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_unit_fits() {
+    fn units_fit_and_paths_are_quoted() {
         assert_eq!((in_words(410 << 20).as_str(), in_words(3277 << 20).as_str()), ("410 MiB", "3.2 GiB"));
+        let quotes = ["runs/nano-2", "my scans/a", "it's", ""].map(quoted);
+        assert_eq!(quotes, ["runs/nano-2", "'my scans/a'", r"'it'\''s'", "''"]);
         assert_eq!([40.2, 725.0, 3900.0].map(duration), ["40 s", "12 min", "1 h 05 min"]);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hemf_train::RunConfig;
+use hemf_train::{RunConfig, quoted};
 
 use super::{print, stop_on_ctrl_c};
 use crate::{
@@ -40,7 +40,7 @@ pub(super) fn run(args: Cv, program: &str) -> Result<Exit, Failure> {
     let result = hemf_train::cross_validate(&config, &mut progress, &stop);
     progress.finish();
     let Some(result) = result? else {
-        eprintln!("stopped and saved; the same command goes on: {program} cv {} ...", args.config.display());
+        eprintln!("stopped and saved; the same command goes on: {program} cv {} ...", quoted(&args.config));
         return Ok(Exit::Interrupted);
     };
     print(&if args.json { result.to_json() } else { result.to_text() })?;

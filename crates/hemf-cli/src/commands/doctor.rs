@@ -23,7 +23,7 @@ pub(super) fn run(args: Doctor, choice: DeviceChoice) -> Result<Exit, Failure> {
         Err(why) => {
             let facts = hemf_parity::processor();
             facts.iter().for_each(|fact| eprintln!("{:<18} {}", fact.name, fact.value));
-            return Err(Failure::input(why));
+            return Err(Failure::no_device(why));
         }
     };
     if let Some(note) = opened.note {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hemf_train::RunConfig;
+use hemf_train::{RunConfig, quoted};
 
 use super::print;
 use crate::{
@@ -40,6 +40,6 @@ pub(super) fn run(args: Import, program: &str) -> Result<Exit, Failure> {
     let note = hemf_train::import(&args.weights, &args.out, config, args.classes)?;
     eprintln!("{note}");
     print(&format!("{}\n", args.out.display()))?;
-    eprintln!("next: {program} eval {} --data PATH", args.out.display());
+    eprintln!("next: {program} eval {} --data PATH", quoted(&args.out));
     Ok(Exit::Ok)
 }

@@ -37,7 +37,7 @@ use crate::{
 pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
     hemf_train::use_threads(cli.threads.map(usize::from)).map_err(Failure::usage)?;
     if cli.command.computes()
-        && let Some(note) = hemf_train::use_device(cli.device).map_err(Failure::usage)?
+        && let Some(note) = hemf_train::use_device(cli.device).map_err(Failure::no_device)?
     {
         eprintln!("{note}");
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use hemf_train::{Manifest, Placing, Rule, Split, Unreadable};
+use hemf_train::{Manifest, Placing, Rule, Split, Unreadable, quoted};
 use serde_json::json;
 
 use super::{print, reading::Reading};
@@ -228,7 +228,7 @@ fn show(manifest: &Manifest, path: &Path, json: bool, program: &str) -> Result<E
     } else {
         print(&table(manifest))?;
         eprintln!("written: {}", path.display());
-        eprintln!("next: {program} train CONFIG --data {}", path.display());
+        eprintln!("next: {program} train CONFIG --data {}", quoted(path));
     }
     Ok(Exit::Ok)
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, rc::Rc};
 use clap::Args;
 use hemf_train::{
     ConfigError, Layer, Metric, Observer, Outcome, RunConfig, RunFolder, Silent, Trainer, World, device, quickstart,
-    train_seeds,
+    quoted, train_seeds,
 };
 use serde_json::json;
 
@@ -116,7 +116,7 @@ fn train(args: Train, program: &str, world: &Rc<World>) -> Result<Exit, Failure>
         return Ok(if outcome? == Outcome::Finished { Exit::Ok } else { Exit::Interrupted });
     }
 
-    let folder = trainer.folder().path().display();
+    let folder = trainer.folder().path();
     match outcome? {
         Outcome::Finished => {
             let reached = trainer.progress();
@@ -135,11 +135,12 @@ fn train(args: Train, program: &str, world: &Rc<World>) -> Result<Exit, Failure>
                 };
                 let accuracy = best.accuracy * 100.0;
                 print(&format!(
-                    "best validation {score}accuracy {accuracy:.2} % (epoch {}), in {folder}\n",
-                    best.epoch
+                    "best validation {score}accuracy {accuracy:.2} % (epoch {}), in {}\n",
+                    best.epoch,
+                    folder.display()
                 ))?;
             }
-            eprintln!("next: {program} eval {folder}");
+            eprintln!("next: {program} eval {}", quoted(folder));
             Ok(Exit::Ok)
         }
         Outcome::Interrupted => {
@@ -147,7 +148,7 @@ fn train(args: Train, program: &str, world: &Rc<World>) -> Result<Exit, Failure>
                 let result = json!({ "run": trainer.folder().path(), "outcome": "interrupted" });
                 print(&format!("{result}\n"))?;
             }
-            eprintln!("stopped and saved; go on with: {program} train --resume {folder}");
+            eprintln!("stopped and saved; go on with: {program} train --resume {}", quoted(folder));
             Ok(Exit::Interrupted)
         }
     }

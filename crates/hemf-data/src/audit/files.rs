@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::facts::{Facts, Seen};
 use super::{Concerned, Finding, Severity};
+use crate::decode::{Format, lacks_extension};
 
 pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -22,7 +23,8 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
         "files have an extension that is not their format's; programs that trust names fail on them",
         each(all, |facts, seen| {
             let extension = Path::new(&facts.item.path).extension().and_then(|e| e.to_str()).unwrap_or_default();
-            let lies = !seen.format.extensions().contains(&extension.to_ascii_lowercase().as_str());
+            let bare = seen.format == Format::Dicom && lacks_extension(Path::new(&facts.item.path));
+            let lies = !bare && !seen.format.extensions().contains(&extension.to_ascii_lowercase().as_str());
             lies.then(|| format!("{} named .{extension}", seen.format.name()))
         }),
     );

@@ -65,7 +65,7 @@ impl Format {
         (Self::Dicom, "DICOM", &["dcm", "dicom", "ima", ""]),
     ];
 
-    /// Extensions of image files. Files without one are not taken for images, though DICOM files may have none.
+    /// Extensions of image files. DICOM files that have none are told by their content.
     pub(crate) fn extensions_of_all() -> impl Iterator<Item = &'static str> {
         Self::ALL.iter().flat_map(|(_, _, extensions)| extensions.iter().copied()).filter(|name| !name.is_empty())
     }
@@ -81,7 +81,7 @@ impl Format {
 
     /// `Err`: what it seems to be instead.
     fn of(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.get(128..132) == Some(b"DICM") {
+        if is_dicom(bytes) {
             return Ok(Self::Dicom);
         }
         match image::guess_format(bytes) {
@@ -96,11 +96,30 @@ impl Format {
     }
 }
 
-/// Whether a file is taken for an image by its extension, in any case: those of JPEG, PNG, TIFF, BMP, WebP and DICOM. What
-/// it really is, its content tells.
-pub fn has_image_extension(path: &Path) -> bool {
+fn is_dicom(bytes: &[u8]) -> bool {
+    bytes.get(128..132) == Some(b"DICM")
+}
+
+/// Whether a file is taken for an image: by its extension, in any case, which is one of JPEG, PNG, TIFF, BMP, WebP or DICOM
+/// (what it really is, its content tells); or, where it has none, by the content of a DICOM file.
+pub fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     Format::extensions_of_all().any(|known| known.eq_ignore_ascii_case(extension))
+        || (lacks_extension(path) && begins_as_dicom(path))
+}
+
+/// Whether a name has no extension. `IM000001` has none, nor has `1.2.840.113619`, a number that scanners give.
+pub(crate) fn lacks_extension(path: &Path) -> bool {
+    path.extension().is_none_or(|extension| extension.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+}
+
+/// Whether its first bytes are those of a DICOM file. A DICOMDIR, the index of a disc, has them too and is no image.
+fn begins_as_dicom(path: &Path) -> bool {
+    if !path.is_file() || path.file_name().is_some_and(|name| name == "DICOMDIR") {
+        return false;
+    }
+    let mut bytes = Vec::new();
+    File::open(path).is_ok_and(|file| file.take(132).read_to_end(&mut bytes).is_ok()) && is_dicom(&bytes)
 }
 
 /// Reads and decodes an image file to three channels. The format is told by the content, not the name.

@@ -85,6 +85,7 @@ impl Prepare {
     pub fn run(&self, folder: &Path) -> Result<Prepared, Error> {
         self.rule.validate()?;
         self.reading.validate()?;
+        self.validate_tables()?;
         let mut scan = match self.rule {
             Rule::Folders {} => self.split_folders(folder)?,
             _ => self.scan(folder)?,
@@ -111,6 +112,23 @@ impl Prepare {
         }
         let manifest = Manifest::new(folder, self.seed, &self.rule.to_string(), rows)?;
         Ok(Prepared { manifest, notices })
+    }
+
+    /// Whether the rule and the settings beside it have a use for the table of labels, or need one.
+    fn validate_tables(&self) -> Result<(), Error> {
+        let refuse = |key, reason: &str| Err(Error::Setting { key, reason: reason.to_owned() });
+        match (&self.rule, &self.labels) {
+            (Rule::Folders {}, Some(_)) => refuse(
+                "labels",
+                "the rule `folders` takes classes and splits from folders; for those of the table, name the rule `table` \
+                 (its column split), and for its other columns name it as metadata",
+            ),
+            (Rule::Table {}, None) => refuse("labels", "the rule `table` needs a table, with a column split"),
+            (_, Some(_)) if self.classes.is_some() => {
+                refuse("classes", "a table of labels gives the classes; leave out the rows of others")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The classes of a tree with one folder per class, or of a table.
@@ -216,6 +234,13 @@ impl Prepare {
                     ..Default::default()
                 });
             }
+        }
+        if rows.is_empty() {
+            let what = match &self.rule {
+                Rule::Table {} => "no row of the table has a split: expected a column split of train, validation, test",
+                _ => "no list names an image that is there",
+            };
+            return Err(Error::folder(folder, what));
         }
         if unplaced > 0 {
             notices.push(format!("{unplaced} images are in no list or have no split, and are left out"));

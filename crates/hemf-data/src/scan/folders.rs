@@ -27,18 +27,12 @@ fn read_classes(mut walk: Walk, root: &Path, only: Option<&[String]>) -> Result<
         let reason = format!("no class folder {missing:?}; there are: {}", quoted(&found));
         return Err(Error::folder(root, reason));
     }
-    if names.len() < 2 {
-        let what = match (names.len(), images) {
-            (0, 0) => "no class folders in it".to_string(),
-            (0, n) => format!("no class folders in it, but {n} images"),
-            _ => format!("only one class folder, {}", quoted(&names)),
-        };
-        let reason = format!("{what}; expected one folder per class, two at least");
-        return Err(Error::folder(root, reason));
-    }
     let mut classes = Vec::with_capacity(names.len());
     for name in names {
         let files = walk.images_below(&root.join(&name))?;
+        if files.is_empty() && only.is_none() && Walk::holds_texts_alone(&root.join(&name))? {
+            continue;
+        }
         if files.is_empty() {
             let kinds: Vec<String> = Format::extensions_of_all().map(|kind| format!(".{kind}")).collect();
             let kinds = kinds.join(", ");
@@ -48,6 +42,15 @@ fn read_classes(mut walk: Walk, root: &Path, only: Option<&[String]>) -> Result<
             return Err(Error::folder(&root.join(name), reason));
         }
         classes.push(ClassFiles { name, files });
+    }
+    if classes.len() < 2 {
+        let what = match (classes.len(), images) {
+            (0, 0) => "no class folders in it".to_string(),
+            (0, n) => format!("no class folders in it, but {n} images"),
+            _ => format!("only one class folder, {:?}", classes[0].name),
+        };
+        let reason = format!("{what}; expected one folder per class, two at least");
+        return Err(Error::folder(root, reason));
     }
     let unused = found.iter().filter(|name| !classes.iter().any(|class| class.name == **name));
     let unused: Vec<String> = unused.cloned().collect();

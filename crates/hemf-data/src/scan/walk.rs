@@ -6,7 +6,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, counted, has_image_extension};
+use crate::{Error, counted, is_image};
+
+/// Extensions of files that go with images and are none.
+const TEXTS: [&str; 11] = ["csv", "html", "json", "md", "pdf", "tsv", "txt", "xlsx", "xml", "yaml", "yml"];
 
 /// A walk over folders that enters each of them once.
 pub(super) struct Walk {
@@ -59,7 +62,7 @@ impl Walk {
     /// The folders directly in the root, and how many images lie beside them.
     pub(super) fn top_level(&mut self) -> Result<(Vec<String>, usize), Error> {
         let entries = self.entries(&self.root.clone())?;
-        let images = entries.files.iter().filter(|name| self.is_image(name)).count();
+        let images = entries.files.iter().filter(|name| self.is_image(&self.root.join(name))).count();
         Ok((entries.folders, images))
     }
 
@@ -73,6 +76,14 @@ impl Walk {
         }
         images.sort();
         Ok(images)
+    }
+
+    /// Whether there are files in a folder, and all of them are tables or texts: it is then of no class.
+    pub(super) fn holds_texts_alone(folder: &Path) -> Result<bool, Error> {
+        let mut walk = Self::forgiving(folder)?;
+        let images = walk.images_below(folder)?;
+        let texts = walk.others.keys().all(|extension| TEXTS.contains(&extension.as_str()));
+        Ok(images.is_empty() && !walk.others.is_empty() && texts && walk.problems().is_empty())
     }
 
     fn collect(&mut self, folder: &Path, images: &mut Vec<String>) -> Result<(), Error> {
@@ -89,8 +100,9 @@ impl Walk {
             Err(error) => return self.problem(folder, error),
         };
         for name in entries.files {
-            if self.is_image(&name) {
-                images.push(self.relative(&folder.join(name)));
+            let path = folder.join(name);
+            if self.is_image(&path) {
+                images.push(self.relative(&path));
             }
         }
         for name in entries.folders {
@@ -127,7 +139,7 @@ impl Walk {
         }
     }
 
-    /// Hidden folders are passed over. A link to nowhere counts as a file, and fails when it is read.
+    /// What is hidden is passed over, and so is what macOS adds to archives (`__MACOSX`, `._NAME`). A link to nowhere counts as a file, and fails when it is read.
     fn entries(&mut self, folder: &Path) -> Result<Entries, Error> {
         let mut entries = Entries { folders: Vec::new(), files: Vec::new() };
         for entry in std::fs::read_dir(folder).map_err(Error::read(folder))? {
@@ -137,10 +149,12 @@ impl Walk {
                 self.problem(&path, Error::folder(&path, "the name is not valid UTF-8; rename it"))?;
                 continue;
             };
-            if !path.is_dir() {
-                entries.files.push(name);
-            } else if !name.starts_with('.') {
-                entries.folders.push(name);
+            if name.starts_with('.') || name == "__MACOSX" {
+                continue;
+            }
+            match path.is_dir() {
+                true => entries.folders.push(name),
+                false => entries.files.push(name),
             }
         }
         entries.folders.sort();
@@ -148,12 +162,11 @@ impl Walk {
         Ok(entries)
     }
 
-    /// Whether the name is an image's, by its extension in any case; counts it if not. What the file really is, its
-    /// content tells.
-    fn is_image(&mut self, name: &str) -> bool {
-        let is_image = has_image_extension(Path::new(name));
-        if !is_image && name != "manifest.csv" {
-            let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
+    /// Whether the file is taken for an image; counts it if not.
+    fn is_image(&mut self, path: &Path) -> bool {
+        let is_image = is_image(path);
+        if !is_image && path.file_name().is_none_or(|name| name != "manifest.csv") {
+            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
             *self.others.entry(extension.to_ascii_lowercase()).or_default() += 1;
         }
         is_image

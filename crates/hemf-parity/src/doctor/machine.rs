@@ -44,7 +44,7 @@ pub fn processor() -> Vec<Fact> {
         fact("instruction set", format!("{:?}", simd::level())),
         fact("cores", std::thread::available_parallelism().map_or(0, |n| n.get()).to_string()),
         fact("threads", hemf_kernels::threads().to_string()),
-        fact("memory", first("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned())),
+        fact("memory", memory().unwrap_or_else(|| "unknown".to_owned())),
         fact("driver", driver().unwrap_or_else(|| "no NVIDIA driver is loaded".to_owned())),
     ]
 }
@@ -54,6 +54,13 @@ fn first(file: &str, key: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(key))?;
     Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// `MemTotal:       24684092 kB`, of 1024 bytes each
+fn memory() -> Option<String> {
+    let total = first("/proc/meminfo", "MemTotal")?;
+    let kib: f64 = total.split_whitespace().next()?.parse().ok()?;
+    Some(format!("{:.1} GiB", kib / f64::from(1 << 20)))
 }
 
 /// `NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  ...`

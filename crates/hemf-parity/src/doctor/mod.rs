@@ -179,6 +179,8 @@ mod tests {
         assert!(diagnosis.passed(), "{diagnosis}");
         assert!(diagnosis.checks.len() > 60);
         let text = diagnosis.to_string();
+        let memory = diagnosis.machine.iter().find(|fact| fact.name == "memory").unwrap();
+        assert!(memory.value.ends_with(" GiB") || memory.value == "unknown", "{}", memory.value);
         assert!(text.contains(" 2.0e-5\n") && text.contains(" 1.5e-1\n"), "what is allowed is told as it is: {text}");
         assert!(diagnosis.checks.iter().all(|check| check.kernels.is_empty()));
         let elsewhere = Diagnosis { device: "cuda:0".to_owned(), ..diagnosis };

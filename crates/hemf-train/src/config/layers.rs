@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml::{Mapping, Value};
 
-use super::ConfigError;
+use super::{ConfigError, typed::nearest};
+use crate::quoted;
 
 /// How many `base:` steps are followed before a circle is suspected.
 const LONGEST_BASE_CHAIN: usize = 16;
@@ -47,7 +48,7 @@ impl Layer {
                 return Err(ConfigError::new(&source, "base", circle));
             }
             let text = std::fs::read_to_string(&path)
-                .map_err(|error| ConfigError::new(&source, "", format!("cannot read: {error}")))?;
+                .map_err(|error| ConfigError::new(&source, "", unreadable(&path, &error)))?;
             let mut layer = Self::parse(&source, &text)?;
             next = layer.take_base(&path)?;
             chain.push(layer);
@@ -111,6 +112,33 @@ impl Layer {
     fn holds(&self, path: &[String]) -> bool {
         self.value(path).is_some()
     }
+}
+
+/// Why the file at `path` is no configuration, and what may have been meant.
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    if path.is_dir() {
+        let run = path.join("config.yaml");
+        return match run.is_file() {
+            true => format!("is a folder, and a configuration is a file; did you mean {}?", run.display()),
+            false => {
+                format!("is a folder, and a configuration is a file; for a folder of images: --data {}", quoted(path))
+            }
+        };
+    }
+    let folders = [path.parent().unwrap_or(path), "configs".as_ref()];
+    let entries = folders.iter().filter_map(|folder| {
+        let read = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        Some(read.read_dir().ok()?.flatten().map(|entry| folder.join(entry.file_name())))
+    });
+    let files = entries.flatten().filter(|file| file.extension().is_some_and(|end| end == "yaml" || end == "yml"));
+    // By the name without its end: whether it is .yaml or .yml is no difference.
+    let stem = |file: &Path| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut named: Vec<(String, PathBuf)> = files.map(|file| (stem(&file), file)).collect();
+    named.sort();
+    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    let meant = nearest(&stem(path), &names).and_then(|name| named.iter().find(|(other, _)| other == name));
+    let meant = meant.map_or_else(String::new, |(_, file)| format!("; did you mean {}?", file.display()));
+    format!("cannot read: {error}{meant}")
 }
 
 /// The source of the topmost layer that holds `path`, or of the topmost that holds the longest part of it.

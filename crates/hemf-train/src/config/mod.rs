@@ -126,7 +126,7 @@ impl RunConfig {
     pub fn from_layers(layers: &[Layer]) -> Result<Self, ConfigError> {
         let bottom = layers::variants(&as_mapping(&Self::default()));
         let merged = layers::merge_all(bottom, layers, preset)?;
-        let config: Self = typed::typed(merged, layers)?;
+        let config: Self = typed::typed(merged, layers, || schema::keys(&Self::schema()))?;
         config.check().map_err(|(key, message)| {
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();
             let source = layers::origin(layers, &path).unwrap_or("configuration");

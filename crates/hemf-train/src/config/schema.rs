@@ -30,6 +30,27 @@ impl RunConfig {
     }
 }
 
+/// The paths of all keys that `schema` knows, such as `train.optimizer.lr`, each once.
+pub(super) fn keys(schema: &Value) -> Vec<String> {
+    fn collect(schema: &Value, at: &Value, above: &str, into: &mut Vec<String>) {
+        if let Some(name) = at["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+            collect(schema, &schema["$defs"][name], above, into);
+        }
+        let variants = ["anyOf", "oneOf"].iter().filter_map(|list| at[*list].as_array()).flatten();
+        variants.for_each(|variant| collect(schema, variant, above, into));
+        for (key, value) in at["properties"].as_object().into_iter().flatten() {
+            let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+            collect(schema, value, &path, into);
+            if !into.contains(&path) {
+                into.push(path);
+            }
+        }
+    }
+    let mut all = Vec::new();
+    collect(schema, schema, "", &mut all);
+    all
+}
+
 /// Where a mapping has a `kind`, that of the layer below goes on when none is named: no kind is required, and a mapping
 /// without one may be of any.
 fn optional_kinds(schema: &mut Value) {
@@ -83,6 +104,10 @@ mod tests {
             assert!(knows(&schema, &key), "{key}");
         }
         assert!(!knows(&schema, "epocs"));
+        let paths = super::keys(&schema);
+        for path in ["base", "model.preset", "model.window", "train.optimizer.lr", "train.loss.gamma"] {
+            assert_eq!(paths.iter().filter(|other| *other == path).count(), 1, "{path}");
+        }
         assert_eq!(schema["additionalProperties"], false);
     }
 }

@@ -12,14 +12,18 @@ use super::{
     layers::{Layer, nest, origin},
 };
 
-/// Deserialises `tree`, which `layers` were merged into.
-pub(super) fn typed<T: DeserializeOwned>(tree: Mapping, layers: &[Layer]) -> Result<T, ConfigError> {
+/// Deserialises `tree`, which `layers` were merged into. `keys` are the paths of all keys that there are.
+pub(super) fn typed<T: DeserializeOwned>(
+    tree: Mapping,
+    layers: &[Layer],
+    keys: impl FnOnce() -> Vec<String>,
+) -> Result<T, ConfigError> {
     let parse = |tree: Mapping| serde_yaml::from_value::<T>(Value::Mapping(tree));
     parse(tree.clone()).map_err(|error| {
         let fails = |tree: Mapping| parse(tree).err();
         let (mut path, found) = culprit(&tree, &[], &fails);
         let variants = mapping_at(&tree, &path).is_some();
-        let message = explain(&found.unwrap_or(error).to_string(), &mut path, variants);
+        let message = explain(&found.unwrap_or(error).to_string(), &mut path, variants, &keys());
         let source = origin(layers, &path).unwrap_or("configuration");
         ConfigError::new(source, &path.join("."), message)
     })
@@ -75,14 +79,14 @@ fn with_kinds(root: &Mapping, path: &[String], leaf: Value) -> Mapping {
 
 /// Says serde's message in the words of a configuration file; completes `path`, which is a mapping with a `kind` or not,
 /// where serde names the key.
-fn explain(message: &str, path: &mut Vec<String>, mapping: bool) -> String {
+fn explain(message: &str, path: &mut Vec<String>, mapping: bool, keys: &[String]) -> String {
     // "unknown field `x`, expected one of `a`, `b`", "unknown variant `x`, expected `a`"
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     if let (true, [wrong, allowed @ ..]) = (message.contains("unknown field `"), &quoted[..]) {
         if path.last().map(String::as_str) != Some(wrong) {
             path.push((*wrong).to_owned());
         }
-        return unknown("key", wrong, allowed);
+        return unknown_key(path, allowed, keys);
     }
     if let (true, [wrong, allowed @ ..]) = (message.contains("unknown variant `"), &quoted[..]) {
         if mapping {
@@ -96,6 +100,12 @@ fn explain(message: &str, path: &mut Vec<String>, mapping: bool) -> String {
         && before == path.join(".")
     {
         said = after.to_owned();
+    }
+    if let Some((start, _)) = said.split_once(", expected struct ").or(said.split_once(", expected internally tagged "))
+    {
+        let below = format!("{}.", path.join("."));
+        let inner = keys.iter().filter_map(|key| key.strip_prefix(&below)).filter(|key| !key.contains('.'));
+        return format!("{start}, expected keys of its own: {}", inner.collect::<Vec<_>>().join(", "));
     }
     for (rust, plain) in [
         ("usize", "a whole number from 0"),
@@ -114,6 +124,37 @@ fn explain(message: &str, path: &mut Vec<String>, mapping: bool) -> String {
     said
 }
 
+/// What others call keys of ours.
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("batch_size", "batch"),
+    ("image_size", "size"),
+    ("learning_rate", "lr"),
+    ("num_classes", "classes"),
+    ("num_workers", "workers"),
+    ("pretrained", "init"),
+    ("scheduler", "schedule"),
+];
+
+/// A key that is not allowed where it stands: the places of the same name, or else the nearest of `allowed`.
+fn unknown_key(path: &[String], allowed: &[&str], keys: &[String]) -> String {
+    let Some((wrong, above)) = path.split_last() else { return unknown("key", "", allowed) };
+    let full = path.join(".");
+    if keys.contains(&full) {
+        return format!("a key of another kind. Allowed: {}", allowed.join(", "));
+    }
+    let name = ELSEWHERE.iter().find(|(theirs, _)| theirs == wrong).map_or(wrong.as_str(), |(_, ours)| *ours);
+    let named = |key: &&String| key.rsplit('.').next() == Some(name);
+    let below = |key: &&String| above.is_empty() || key.starts_with(&format!("{}.", above.join(".")));
+    let mut places: Vec<&str> = keys.iter().filter(named).filter(below).map(String::as_str).collect();
+    if places.is_empty() {
+        places = keys.iter().filter(named).map(String::as_str).collect();
+    }
+    match places.len() {
+        1..=3 => format!("unknown key; did you mean {}? Allowed here: {}", places.join(" or "), allowed.join(", ")),
+        _ => unknown("key", wrong, allowed),
+    }
+}
+
 /// A word that is none of `allowed`, with the nearest of them.
 pub(super) fn unknown(what: &str, wrong: &str, allowed: &[&str]) -> String {
     let list = allowed.join(", ");
@@ -124,7 +165,7 @@ pub(super) fn unknown(what: &str, wrong: &str, allowed: &[&str]) -> String {
 }
 
 /// The word of `known` with the fewest single-letter edits from `word`, when they are few enough to be a slip.
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let best = known.iter().min_by_key(|other| edits(word, other))?;
     (edits(word, best) <= 1 + word.chars().count() / 3).then_some(best)
 }
@@ -191,7 +232,8 @@ mod tests {
     fn message(text: &str) -> String {
         let layer = Layer::parse("run.yaml", text).unwrap();
         let tree = serde_yaml::from_str(text).unwrap();
-        typed::<Root>(tree, &[layer]).unwrap_err().to_string()
+        let keys = ["model", "model.kind", "model.gates", "train", "train.epochs", "train.optimizer.lr"];
+        typed::<Root>(tree, &[layer], || keys.map(str::to_owned).to_vec()).unwrap_err().to_string()
     }
 
     #[test]
@@ -215,6 +257,14 @@ mod tests {
                 "train: {best: macro-au}",
                 "run.yaml: train.best: unknown value \"macro-au\"; did you mean \"macro-auc\"? Allowed: accuracy, macro-auc",
             ),
+            ("lr: 1", "run.yaml: lr: unknown key; did you mean train.optimizer.lr? Allowed here: model, train"),
+            (
+                "train: {learning_rate: 1}",
+                "run.yaml: train.learning_rate: unknown key; did you mean train.optimizer.lr? Allowed here: epochs, \
+                 widths, rate, best",
+            ),
+            ("model: {gates: 1}", "run.yaml: model.gates: a key of another kind. Allowed: "),
+            ("train: 3", "run.yaml: train: invalid type: integer `3`, expected keys of its own: epochs"),
             (
                 "train: {epochs: -1}",
                 "run.yaml: train.epochs: invalid value: integer `-1`, expected a whole number from 0",

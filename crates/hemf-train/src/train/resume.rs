@@ -6,7 +6,7 @@ use super::{Parts, Trainer, check_same, init, parts::tell_if_slow};
 use crate::{
     Card, Checkpoint, ConfigError, Error, Event, Observer, Precision, RunConfig, RunFolder, World,
     checkpoint::{Model, Progress, State},
-    dataset, device,
+    dataset, device, quoted,
     run::Lock,
 };
 
@@ -78,11 +78,12 @@ impl Trainer {
             let steps = self.learner.schedule().steps();
             return format!("going on after step {step} of {steps}, in epoch {} of {epochs}", epoch + 1);
         }
-        let run = self.folder.path().display();
+        let run = self.folder.path();
+        let (config, init) = (quoted(run.join("config.yaml")), quoted(format!("train.init={}", run.display())));
         let end = if *stopped_early { format!("stopped early in epoch {epoch}") } else { format!("epoch {epoch}") };
         format!(
             "this run is finished already ({end}, step {step}); a new one goes on from its best weights: \
-             train {run}/config.yaml --set train.init={run} --epochs N"
+             train {config} --set {init} --epochs N"
         )
     }
 

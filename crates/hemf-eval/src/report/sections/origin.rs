@@ -1,7 +1,7 @@
 //! Where the numbers come from: data, network, configuration, provenance.
 
 use hemf_data::counted;
-use hemf_train::Error;
+use hemf_train::{Error, quoted};
 use serde::Serialize;
 
 use super::{images, number, scores, table};
@@ -160,11 +160,11 @@ fn word(choice: &impl Serialize) -> String {
 /// What makes the same numbers again: not what was typed, but what it came to, with names in place of paths.
 fn command(evaluation: &Evaluation) -> String {
     let facts = &evaluation.facts;
-    let runs: Vec<&str> = facts.networks.iter().map(|network| network.run.as_str()).collect();
-    let mut words = vec!["hemf eval".to_owned(), runs[0].to_owned()];
+    let runs: Vec<String> = facts.networks.iter().map(|network| quoted(&network.run)).collect();
+    let mut words = vec!["hemf eval".to_owned(), runs[0].clone()];
     words.extend(runs[1..].iter().map(|run| format!("--ensemble {run}")));
     if facts.networks[0].manifest_seal != facts.manifest_seal {
-        words.push(format!("--data {}", facts.data));
+        words.push(format!("--data {}", quoted(&facts.data)));
     }
     if facts.split != "all" {
         words.push(format!("--split {}", facts.split));
@@ -179,7 +179,7 @@ fn command(evaluation: &Evaluation) -> String {
     let targets: Vec<String> = settings.targets.iter().map(f64::to_string).collect();
     words.push(format!("--targets {}", targets.join(",")));
     if !settings.subgroups.is_empty() {
-        words.push(format!("--subgroups {}", settings.subgroups.join(",")));
+        words.push(format!("--subgroups {}", quoted(settings.subgroups.join(","))));
     }
     if settings.costs.is_some() {
         words.push("--costs FILE".to_owned());
