@@ -9,7 +9,8 @@ use candle_core::{DType, Result, Shape, Tensor};
 /// Mean and biased variance of each channel of `x` (contiguous), f32, the variance in a second pass around the mean.
 pub(super) fn statistics(x: &Tensor) -> Result<ChannelStats> {
     let (rows, width) = rows_of(x.shape());
-    let (view, columns) = (View::of(x)?, Columns::new(1, rows, width));
+    let view = View::of(x)?;
+    let columns = Columns::of(&[&view], 1, rows, width);
     let share = 1.0 / rows as f32;
     let sums = columns.partial::<1>("column_sums", x.dtype(), &[&view])?;
     let mean = sums.finish(DType::F32, share)?.tensor(width);
@@ -74,12 +75,12 @@ impl Kernels for OnGpu {
         let [x, w] = [View::of(inputs[0])?, View::of(inputs[1])?];
         let [mean, variance] = [View::of(&self.mean)?, View::of(&self.variance)?];
         let (dtype, n, (rows, width), g) = (g.dtype(), g.elem_count(), rows_of(g.shape()), View::of(g)?);
-        let columns = Columns::new(1, rows, width);
+        let columns = Columns::of(&[&x, &g], 1, rows, width);
         let partial = columns.partial_with::<2>(
             "batch_norm_weight_sums",
             dtype,
             &[&x, &g, &mean, &variance],
-            &[],
+            &[columns.by_fours()],
             &[self.eps],
         )?;
         let both = partial.finish(DType::F32, 1.0)?.tensor((2, width));

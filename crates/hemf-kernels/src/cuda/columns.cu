@@ -1,10 +1,21 @@
 // The second step of all sums over rows, and the first of plain ones.
 #include "columns.cuh"
 
+template <u32 C>
+__device__ inline void column_sums_by(const T* x, float* partials, u32 rows, u32 width, u32 chunks, u32 rows_per_chunk) {
+    partial_sums<1, C>(partials, rows, width, chunks, rows_per_chunk, [&](size_t row, u32 column, float(&sums)[C][1]) {
+        Side<C> of_x = side<C>(x + row * width + column);
+        for (u32 i = 0; i < C; i++) sums[i][0] += of_x.of[i];
+    });
+}
+
+// Here and elsewhere `by_fours`: a thread is for four columns.
 KERNEL(column_sums, const T* __restrict__ x, float* __restrict__ partials, u32 rows, u32 width, u32 chunks,
-       u32 rows_per_chunk) {
-    partial_sums<1>(partials, rows, width, chunks, rows_per_chunk,
-                    [&](size_t row, u32 column, float* sums) { sums[0] += wide(x[row * width + column]); });
+       u32 rows_per_chunk, u32 by_fours) {
+    if (by_fours)
+        column_sums_by<4>(x, partials, rows, width, chunks, rows_per_chunk);
+    else
+        column_sums_by<1>(x, partials, rows, width, chunks, rows_per_chunk);
 }
 
 // partials (groups, chunks, width) -> sums over the chunks, times `factor`: a warp for each.

@@ -37,7 +37,8 @@ __device__ inline void convolve(const T* x, const T* w, const T* b, T* y, u32 st
 template <u32 K>
 __device__ inline void weight_sums(const T* x, const T* g, float* partials, u32 pixels, u32 channels, u32 chunks,
                                    u32 rows_per_chunk, u32 height, u32 width) {
-    partial_sums<K * K + 1>(partials, pixels, channels, chunks, rows_per_chunk, [&](size_t pixel, u32 c, float* sums) {
+    partial_sums<K * K + 1, 1>(partials, pixels, channels, chunks, rows_per_chunk, [&](size_t pixel, u32 c, float(&all)[1][K * K + 1]) {
+        float(&sums)[K * K + 1] = all[0];
         float of_y = wide(g[pixel * channels + c]);
         u32 column = pixel % width, row = pixel / width % height;
         for (u32 ky = 0; ky < K; ky++)

@@ -56,7 +56,7 @@ impl Kernels for LayerNorm {
         if w.track_op() || b.track_op() {
             let statistics = statistics.tensor((rows, 2));
             let statistics = View::of(&statistics)?;
-            let sums = Columns::new(1, rows, width).partial::<2>(
+            let sums = Columns::of(&[&views[0], &views[2]], 1, rows, width).partial::<2>(
                 "layer_norm_weight_sums",
                 dtype,
                 &[&views[0], &views[2], &statistics],

@@ -116,12 +116,24 @@ LAYER_NORM(1)
 LAYER_NORM(3)
 LAYER_NORM(6)
 
+template <u32 C>
+__device__ inline void layer_norm_weight_sums_by(const T* x, const T* g, const float* statistics, float* partials, u32 rows,
+                                                 u32 width, u32 chunks, u32 rows_per_chunk) {
+    partial_sums<2, C>(partials, rows, width, chunks, rows_per_chunk, [&](size_t row, u32 column, float(&sums)[C][2]) {
+        Side<C> of_x = side<C>(x + row * width + column), of_y = side<C>(g + row * width + column);
+        float mean = statistics[2 * row], inverse = statistics[2 * row + 1];
+        for (u32 i = 0; i < C; i++) {
+            sums[i][0] += of_y.of[i] * (of_x.of[i] - mean) * inverse;
+            sums[i][1] += of_y.of[i];
+        }
+    });
+}
+
 // dw and db.
 KERNEL(layer_norm_weight_sums, const T* __restrict__ x, const T* __restrict__ g, const float* __restrict__ statistics,
-       float* __restrict__ partials, u32 rows, u32 width, u32 chunks, u32 rows_per_chunk) {
-    partial_sums<2>(partials, rows, width, chunks, rows_per_chunk, [&](size_t row, u32 c, float* sums) {
-        float of_y = wide(g[row * width + c]);
-        sums[0] += of_y * (wide(x[row * width + c]) - statistics[2 * row]) * statistics[2 * row + 1];
-        sums[1] += of_y;
-    });
+       float* __restrict__ partials, u32 rows, u32 width, u32 chunks, u32 rows_per_chunk, u32 by_fours) {
+    if (by_fours)
+        layer_norm_weight_sums_by<4>(x, g, statistics, partials, rows, width, chunks, rows_per_chunk);
+    else
+        layer_norm_weight_sums_by<1>(x, g, statistics, partials, rows, width, chunks, rows_per_chunk);
 }

@@ -45,7 +45,7 @@ impl Kernels for Pool {
                 Ok((y, (batch, 2, channels).into()))
             }
             Self::Mean | Self::Rows => {
-                let columns = Columns::new(batch, pixels, channels);
+                let columns = Columns::of(&[x], batch, pixels, channels);
                 let sums =
                     columns.partial::<1>("column_sums", dtype, &[x])?.finish(dtype, 1.0 / self.divisor(pixels))?;
                 let rows = matches!(self, Self::Rows);

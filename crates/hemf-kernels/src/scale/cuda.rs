@@ -21,7 +21,7 @@ impl Scale {
         let (n, dtype) = (x.count(), x.dtype());
         let (rows, width) = match self.by {
             By::Channel => {
-                let columns = Columns::new(n / (self.pixels * self.channels), self.pixels, self.channels);
+                let columns = Columns::of(&[x, g], n / (self.pixels * self.channels), self.pixels, self.channels);
                 let sums = columns.partial::<1>("scale_column_sums", dtype, &[x, g])?;
                 return sums.finish(dtype, 1.0);
             }

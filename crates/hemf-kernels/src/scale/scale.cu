@@ -18,9 +18,19 @@ KERNEL(scale_row_sums, const T* __restrict__ x, const T* __restrict__ g, T* __re
 }
 
 // ds of channels.
-KERNEL(scale_column_sums, const T* __restrict__ x, const T* __restrict__ g, float* __restrict__ partials, u32 rows,
-       u32 width, u32 chunks, u32 rows_per_chunk) {
-    partial_sums<1>(partials, rows, width, chunks, rows_per_chunk, [&](size_t row, u32 c, float* sums) {
-        sums[0] += wide(x[row * width + c]) * wide(g[row * width + c]);
+template <u32 C>
+__device__ inline void scale_column_sums_by(const T* x, const T* g, float* partials, u32 rows, u32 width, u32 chunks,
+                                            u32 rows_per_chunk) {
+    partial_sums<1, C>(partials, rows, width, chunks, rows_per_chunk, [&](size_t row, u32 column, float(&sums)[C][1]) {
+        Side<C> of_x = side<C>(x + row * width + column), of_y = side<C>(g + row * width + column);
+        for (u32 i = 0; i < C; i++) sums[i][0] += of_x.of[i] * of_y.of[i];
     });
+}
+
+KERNEL(scale_column_sums, const T* __restrict__ x, const T* __restrict__ g, float* __restrict__ partials, u32 rows,
+       u32 width, u32 chunks, u32 rows_per_chunk, u32 by_fours) {
+    if (by_fours)
+        scale_column_sums_by<4>(x, g, partials, rows, width, chunks, rows_per_chunk);
+    else
+        scale_column_sums_by<1>(x, g, partials, rows, width, chunks, rows_per_chunk);
 }
