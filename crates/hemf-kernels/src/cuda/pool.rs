@@ -1,18 +1,18 @@
 //! A GPU's memory, kept by the process: what freed tensors had is what the next ones get.
 //!
-//! A training step makes and frees thousands of tensors, and the driver's own pool is asked each time, which takes the host as
-//! long as to launch a kernel; here it is a lookup. As in the driver's pool, what was freed is used by what comes later on the
-//! same stream, and so after what used it before. That is why the pool is for one stream and one thread (candle's streams belong
-//! to a thread), and not for what is noted as a graph, which uses its memory whenever it is launched.
+//! A training step makes and frees thousands of tensors: two of three calls of the driver would be for that. Here it is a
+//! lookup. As in the driver's own pool, what was freed is used by what comes later on the same stream, and so after what used
+//! it before. That is why the pool is for one stream of one thread (candle's streams belong to a thread), and not for what is
+//! noted as a graph, which uses its memory whenever it is launched.
 //!
 //! The binding has no place for an allocator of one's own. It calls two functions of the driver's by their names, and is linked
 //! with those of this module, which come before the library's; these look up the library's.
 
 use super::blocks::Blocks;
-use candle_core::cuda_backend::cudarc::driver::sys::{CUdeviceptr, CUresult, CUstream};
+use candle_core::cuda_backend::cudarc::driver::sys::{CUcontext, CUdeviceptr, CUresult, CUstream, cuCtxGetCurrent};
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::transmute;
-use std::ptr::without_provenance_mut;
+use std::ptr::{null_mut, without_provenance_mut};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 
@@ -22,13 +22,33 @@ const SMALL: usize = 1 << 20;
 const SEGMENTS: [usize; 2] = [32 << 20, 256 << 20];
 
 struct Pool {
-    /// By its address, which is no more than a name here.
-    stream: usize,
-    thread: ThreadId,
+    owner: Owner,
     /// Small ones, and others.
     blocks: [Blocks; 2],
     /// Whether the stream is being noted as a graph.
     noting: bool,
+}
+
+/// Whose memory it is. Addresses are no more than names here; each device has streams of the same names, and so has each thread.
+#[derive(Clone, Copy, PartialEq)]
+struct Owner {
+    context: usize,
+    stream: usize,
+    thread: ThreadId,
+}
+
+impl Owner {
+    /// This thread, by the context that it has told the driver.
+    fn current(stream: CUstream) -> Option<Self> {
+        let mut context: CUcontext = null_mut();
+        // SAFETY: the driver writes a pointer, null where there is no context.
+        let found = unsafe { cuCtxGetCurrent(&mut context) } == CUresult::CUDA_SUCCESS && !context.is_null();
+        found.then(|| Self { context: context.addr(), stream: stream.addr(), thread: thread::current().id() })
+    }
+
+    fn stream(self) -> CUstream {
+        without_provenance_mut(self.stream)
+    }
 }
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
@@ -37,19 +57,18 @@ fn pool() -> MutexGuard<'static, Option<Pool>> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner) // a panic leaves nothing half done
 }
 
-/// Keeps, from here on, what this thread frees that was made on this stream, and makes what follows of it.
+/// From here on makes of its own what this thread asks for on this stream, in the context that is current, and keeps what is
+/// freed of it. The first to ask has the pool.
 pub(crate) fn keep(stream: CUstream) {
-    let (stream, thread) = (stream.addr(), thread::current().id());
-    let mut pool = pool();
-    if !pool.as_ref().is_some_and(|pool| pool.stream == stream && pool.thread == thread) {
-        *pool = Some(Pool { stream, thread, blocks: Default::default(), noting: false });
+    if let Some(owner) = Owner::current(stream) {
+        pool().get_or_insert_with(|| Pool { owner, blocks: Default::default(), noting: false });
     }
 }
 
 /// Says that this thread's stream is noted as a graph, or is not any more. Before, the driver is given all that is free.
 pub(crate) fn noting(on: bool) {
     let mut pool = pool();
-    let Some(pool) = pool.as_mut().filter(|pool| pool.thread == thread::current().id()) else { return };
+    let Some(pool) = pool.as_mut().filter(|pool| pool.owner.thread == thread::current().id()) else { return };
     if on {
         pool.give_up();
     }
@@ -76,7 +95,7 @@ impl Pool {
     fn allocate(&self, bytes: usize) -> Result<CUdeviceptr, CUresult> {
         let mut at = 0;
         // SAFETY: the driver writes an address; the stream was handed to `keep`, and is there as long as its thread.
-        match unsafe { (Driver::get().allocate)(&mut at, bytes, without_provenance_mut(self.stream)) } {
+        match unsafe { (Driver::get().allocate)(&mut at, bytes, self.owner.stream()) } {
             CUresult::CUDA_SUCCESS => Ok(at),
             error => Err(error),
         }
@@ -87,7 +106,7 @@ impl Pool {
         for at in self.blocks.iter_mut().flat_map(Blocks::drop_free) {
             // SAFETY: the segment is of this stream, and nothing that is given to the stream from here on uses it. If the driver
             // will not have it, it stays unused.
-            let _ = unsafe { (Driver::get().free)(at, without_provenance_mut(self.stream)) };
+            let _ = unsafe { (Driver::get().free)(at, self.owner.stream()) };
         }
     }
 }
@@ -136,7 +155,7 @@ impl Driver {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuMemAllocAsync(at: *mut CUdeviceptr, bytes: usize, stream: CUstream) -> CUresult {
     let mut pool = pool();
-    let ours = |pool: &&mut Pool| pool.stream == stream.addr() && pool.thread == thread::current().id() && !pool.noting;
+    let ours = |pool: &&mut Pool| !pool.noting && Owner::current(stream) == Some(pool.owner);
     match pool.as_mut().filter(ours) {
         Some(pool) if bytes > 0 => match pool.take(bytes) {
             Ok(address) => {

@@ -2,10 +2,10 @@
 
 use candle_core::{Device, Result, Tensor};
 use hemf_kernels::{
-    Axis, ChannelStats, CrossEntropyOptions, RotaryTable, Windows, add, avg_pool2, axis_attention, batch_norm_eval,
-    batch_norm_train, channel_mean_max, concat, conv2d, cross_entropy, depthwise, external_attention, gelu, layer_norm,
-    linear, mul, pixel_mean, pixel_mean_max, relu, rotary, rotary_attention, row_sum, scale, sigmoid,
-    soft_cross_entropy, window_attention,
+    Activation, Axis, ChannelStats, CrossEntropyOptions, Epilogue, RotaryTable, Windows, add, avg_pool2,
+    axis_attention, batch_norm_eval, batch_norm_train, channel_mean_max, concat, conv2d, cross_entropy, depthwise,
+    external_attention, gelu, layer_norm, linear, mul, pixel_mean, pixel_mean_max, relu, rotary, rotary_attention,
+    row_sum, scale, sigmoid, soft_cross_entropy, window_attention,
 };
 
 /// From the inputs, of any device and type, to the output.
@@ -104,6 +104,13 @@ impl List {
         let o = self.draws.size(3, 50);
         self.push("linear", &[&map, &[o, c], &[o]], |x| linear(&x[0], &x[1], Some(&x[2])));
         self.push("linear, no bias", &[&map, &[o, c]], |x| linear(&x[0], &x[1], None));
+        for (name, activation) in [("linear + residual", None), ("linear, gelu + residual", Some(Activation::Gelu))] {
+            let [b, h, w, _] = map;
+            self.push(name, &[&map, &[o, c], &[o], &[b, h, w, o]], move |x| {
+                let epilogue = Epilogue { activation, residual: Some(&x[3]), norm: None };
+                epilogue.after(Some(&x[2]), |bias| linear(&x[0], &x[1], bias))
+            });
+        }
         self.push("conv2d 3x3", &[&map, &[o, c, 3, 3], &[o]], |x| conv2d(&x[0], &x[1], Some(&x[2]), 1, 1));
         self.push("conv2d 7x7", &[&map, &[1, c, 7, 7]], |x| conv2d(&x[0], &x[1], None, 1, 3));
         self.push("conv2d, patches", &[&map, &[o, c, 2, 2], &[o]], |x| conv2d(&x[0], &x[1], Some(&x[2]), 2, 0));
@@ -119,6 +126,18 @@ impl List {
         let map = self.map();
         let [.., c] = map;
         self.push("layer_norm", &[&map, &[c], &[c]], |x| layer_norm(&x[0], &x[1], &x[2], 1e-3));
+        // A GPU holds rows that come in fours in registers, of several numbers, and reads wider ones again.
+        for (name, c) in [
+            ("layer_norm of 96", 96),
+            ("layer_norm of 384", 384),
+            ("layer_norm of 768", 768),
+            ("layer_norm of 1152", 1152),
+        ] {
+            self.push(name, &[&[2, 5, 9, c], &[c], &[c]], |x| layer_norm(&x[0], &x[1], &x[2], 1e-3));
+        }
+        self.push("batch_norm of 96, training", &[&[2, 9, 9, 96], &[96], &[96]], |x| {
+            Ok(batch_norm_train(&x[0], &x[1], &x[2], 1e-3)?.0)
+        });
         self.push("batch_norm, training", &[&map, &[c], &[c]], |x| Ok(batch_norm_train(&x[0], &x[1], &x[2], 1e-3)?.0));
         self.push("batch_norm, evaluation", &[&map, &[c], &[c]], move |x| {
             let like = |t: Tensor| t.to_dtype(x[0].dtype())?.to_device(x[0].device());
