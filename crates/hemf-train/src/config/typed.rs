@@ -263,7 +263,7 @@ mod tests {
                 "run.yaml: train.learning_rate: unknown key; did you mean train.optimizer.lr? Allowed here: epochs, \
                  widths, rate, best",
             ),
-            ("model: {gates: 1}", "run.yaml: model.gates: a key of another kind. Allowed: "),
+            ("model: {kind: bare, gates: 1}", "run.yaml: model.gates: a key of another kind. Allowed: "),
             ("train: 3", "run.yaml: train: invalid type: integer `3`, expected keys of its own: epochs"),
             (
                 "train: {epochs: -1}",
