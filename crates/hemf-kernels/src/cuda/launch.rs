@@ -150,7 +150,8 @@ pub(super) enum Argument<'a> {
     Numbers([f32; MOST_NUMBERS]),
     Sizes([u32; MOST_NUMBERS]),
     Read(&'a View<'a>),
-    /// A null pointer instead of values of a type to read.
+    /// A null pointer instead of values of a type to read, which the emulator must know.
+    #[cfg_attr(not(test), allow(dead_code))]
     Null(DType),
     /// Values of several tensors, f32, at most [`MOST_NUMBERS`].
     ReadAll(&'a [View<'a>]),
