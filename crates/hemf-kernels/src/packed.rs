@@ -47,21 +47,6 @@ impl<'a> Epilogue<'a> {
         Self { residual: Some(residual), ..Self::default() }
     }
 
-    /// The same, each with its gradient, after a product that adds the bias that it is given, if any.
-    pub fn after(
-        &self,
-        bias: Option<&Tensor>,
-        product: impl FnOnce(Option<&Tensor>) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let &Self { activation, residual, norm } = self;
-        let ending = Ending { bias, activation, residual };
-        if !ending.pays() {
-            return self.apply(&product(bias)?);
-        }
-        let rest = Epilogue { norm, ..Self::default() };
-        rest.apply(&ending.apply(&product(None)?)?)
-    }
-
     /// The same as operations of their own, each with its gradient.
     pub fn apply(&self, z: &Tensor) -> Result<Tensor> {
         let y = match self.activation {
@@ -76,6 +61,22 @@ impl<'a> Epilogue<'a> {
             Some(Norm { weight, bias, eps }) => crate::layer_norm(&y, weight, bias, eps),
             None => Ok(y),
         }
+    }
+
+    /// [`apply`](Self::apply) to a product that adds the bias that it is given, if any: with that bias, or, where there is one
+    /// kernel for all that follows a product, without.
+    pub fn after(
+        &self,
+        bias: Option<&Tensor>,
+        product: impl FnOnce(Option<&Tensor>) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let &Self { activation, residual, norm } = self;
+        let ending = Ending { bias, activation, residual };
+        if !ending.pays() {
+            return self.apply(&product(bias)?);
+        }
+        let rest = Epilogue { norm, ..Self::default() };
+        rest.apply(&ending.apply(&product(None)?)?)
     }
 
     /// Runs a product, which hands on what it has finished; whole rows only where there is a norm.

@@ -139,7 +139,8 @@ impl Walk {
         }
     }
 
-    /// What is hidden is passed over, and so is what macOS adds to archives (`__MACOSX`, `._NAME`). A link to nowhere counts as a file, and fails when it is read.
+    /// What is hidden is passed over, and so is what macOS adds to archives (`__MACOSX`, `._NAME`). A link to nowhere counts
+    /// as a file, and fails when it is read.
     fn entries(&mut self, folder: &Path) -> Result<Entries, Error> {
         let mut entries = Entries { folders: Vec::new(), files: Vec::new() };
         for entry in std::fs::read_dir(folder).map_err(Error::read(folder))? {
