@@ -32,7 +32,7 @@ fn processor() -> Result<Ceilings> {
     const BYTES: usize = 1 << 27;
     let matrix = || Tensor::randn(0f32, 1.0, (SIDE, SIDE), &Device::Cpu);
     let (a, b) = (matrix()?, matrix()?);
-    let packed = hemf_kernels::PackedLinear::new(&b, None)?;
+    let packed = hemf_kernels::PackedLinear::new(&b, hemf_kernels::Scales::default(), None)?;
     let product = fastest(|| match &packed {
         Some(packed) => packed.forward(&a, hemf_kernels::Epilogue::default()).map(drop),
         None => hemf_kernels::linear(&a, &b, None).map(drop),

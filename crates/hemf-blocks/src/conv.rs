@@ -70,10 +70,10 @@ impl Conv {
         }
     }
 
-    /// Takes in a batch norm that comes before this 1x1 convolution.
-    pub(crate) fn fold_input(&mut self, bn: &BatchNorm) -> Result<()> {
+    /// Takes in a batch norm that comes before this 1x1 convolution, and is packed.
+    pub(crate) fn fold_input_and_pack(&mut self, bn: &BatchNorm) -> Result<()> {
         let (scale, shift) = bn.affine()?;
-        self.conv.fold_input(&scale, &shift)
+        self.conv.fold_input_and_pack(&scale, &shift)
     }
 }
 

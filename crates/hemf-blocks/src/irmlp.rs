@@ -47,7 +47,7 @@ impl Irmlp {
 impl Pack for Irmlp {
     fn pack(&mut self) -> Result<()> {
         if let Some(bn1) = self.bn1.take() {
-            self.conv2.fold_input(&bn1)?;
+            self.conv2.fold_input_and_pack(&bn1)?;
         }
         [&mut self.conv1, &mut self.conv2, &mut self.conv3].into_iter().try_for_each(Conv::pack)
     }

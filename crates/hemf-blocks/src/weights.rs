@@ -3,7 +3,7 @@
 use crate::Pack;
 use candle_core::{Result, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
-use hemf_kernels::{Epilogue, PackedConv2d, PackedLinear};
+use hemf_kernels::{Epilogue, PackedConv2d, PackedLinear, Scales};
 
 /// How weights start, as in the published code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,18 +42,6 @@ enum Weights<P> {
     Packed(Box<P>),
 }
 
-impl<P> Weights<P> {
-    /// Packs what is plain, unless there is no packed form of it here.
-    fn pack(&mut self, pack: impl FnOnce(&Tensor, Option<&Tensor>) -> Result<Option<P>>) -> Result<()> {
-        if let Self::Plain { weight, bias } = self
-            && let Some(packed) = pack(weight, bias.as_ref())?
-        {
-            *self = Self::Packed(Box::new(packed));
-        }
-        Ok(())
-    }
-}
-
 /// A linear layer over the channels: `y = x Wᵀ + b`.
 #[derive(Clone, Debug)]
 pub struct Linear(Weights<PackedLinear>);
@@ -90,7 +78,12 @@ impl Linear {
 
 impl Pack for Linear {
     fn pack(&mut self) -> Result<()> {
-        self.0.pack(PackedLinear::new)
+        if let Weights::Plain { weight, bias } = &self.0
+            && let Some(packed) = PackedLinear::new(weight, Scales::default(), bias.as_ref())?
+        {
+            self.0 = Weights::Packed(Box::new(packed));
+        }
+        Ok(())
     }
 }
 
@@ -163,42 +156,47 @@ impl Conv2d {
 
     /// Makes `y` into `y scale + shift`, (O) each, and is packed.
     pub(crate) fn fold_and_pack(&mut self, scale: &Tensor, shift: &Tensor) -> Result<()> {
-        let (stride, padding, linear) = (self.stride, self.padding, self.linear);
-        let (weight, bias) = self.plain()?;
-        let shifted = match &bias {
+        let (_, bias) = self.plain()?;
+        let bias = match bias {
             Some(bias) => ((bias * scale)? + shift)?,
             None => shift.clone(),
         };
-        if !linear && let Some(packed) = PackedConv2d::new(weight, Some(scale), Some(&shifted), stride, padding)? {
-            self.weights = Weights::Packed(Box::new(Packed::Conv2d(packed)));
-            return Ok(());
-        }
-        *weight = weight.broadcast_mul(&scale.reshape(((), 1, 1, 1))?)?;
-        *bias = Some(shifted);
-        self.pack()
+        self.pack_scaled(Scales::outputs(scale), Some(bias))
     }
 
-    /// Makes `x` into `x scale + shift`, (I) each: where nothing is padded by zeros.
-    pub(crate) fn fold_input(&mut self, scale: &Tensor, shift: &Tensor) -> Result<()> {
+    /// Makes `x` into `x scale + shift`, (I) each, where nothing is padded by zeros, and is packed.
+    pub(crate) fn fold_input_and_pack(&mut self, scale: &Tensor, shift: &Tensor) -> Result<()> {
         if !self.linear {
             bail!("what comes before a convolution with padding cannot be folded into it");
         }
         let (weight, bias) = self.plain()?;
-        let (outputs, inputs, ..) = weight.dims4()?;
-        let matrix = weight.reshape((outputs, inputs))?;
-        let shifted = matrix.broadcast_mul(shift)?.sum(1)?;
-        *bias = Some(match &bias {
+        let shifted = weight.flatten_from(1)?.matmul(&shift.unsqueeze(1)?)?.squeeze(1)?;
+        let bias = match bias {
             Some(bias) => (bias + shifted)?,
             None => shifted,
-        });
-        *weight = matrix.broadcast_mul(scale)?.reshape((outputs, inputs, 1, 1))?;
+        };
+        self.pack_scaled(Scales::inputs(scale), Some(bias))
+    }
+
+    /// Packs the weight times `scales`, with this bias; where there is no packed form, both stay plain.
+    fn pack_scaled(&mut self, scales: Scales, bias: Option<Tensor>) -> Result<()> {
+        let (stride, padding, linear) = (self.stride, self.padding, self.linear);
+        let (weight, _) = self.plain()?;
+        let packed = match linear {
+            true => PackedLinear::new(weight, scales, bias.as_ref())?.map(Packed::Linear),
+            false => PackedConv2d::new(weight, scales, bias.as_ref(), stride, padding)?.map(Packed::Conv2d),
+        };
+        self.weights = match packed {
+            Some(packed) => Weights::Packed(Box::new(packed)),
+            None => Weights::Plain { weight: scales.apply(weight)?, bias },
+        };
         Ok(())
     }
 
-    /// Weight and bias, to be changed.
-    fn plain(&mut self) -> Result<(&mut Tensor, &mut Option<Tensor>)> {
-        match &mut self.weights {
-            Weights::Plain { weight, bias } => Ok((weight, bias)),
+    /// Weight and bias, before they are packed.
+    fn plain(&self) -> Result<(&Tensor, Option<&Tensor>)> {
+        match &self.weights {
+            Weights::Plain { weight, bias } => Ok((weight, bias.as_ref())),
             Weights::Packed(_) => bail!("nothing can be folded into weights that are packed"),
         }
     }
@@ -206,13 +204,10 @@ impl Conv2d {
 
 impl Pack for Conv2d {
     fn pack(&mut self) -> Result<()> {
-        let Self { weights, stride, padding, linear } = self;
-        weights.pack(|weight, bias| {
-            Ok(match linear {
-                true => PackedLinear::new(weight, bias)?.map(Packed::Linear),
-                false => PackedConv2d::new(weight, None, bias, *stride, *padding)?.map(Packed::Conv2d),
-            })
-        })
+        match &self.weights {
+            Weights::Plain { bias, .. } => self.pack_scaled(Scales::default(), bias.clone()),
+            Weights::Packed(_) => Ok(()),
+        }
     }
 }
 

@@ -85,7 +85,7 @@ pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use memory::Recycling;
 pub use mixed::tf32;
-pub use packed::{Epilogue, Norm, PackedConv2d, PackedLinear};
+pub use packed::{Epilogue, Norm, PackedConv2d, PackedLinear, Scales};
 pub use parallel::filled;
 pub use part::{Part, Sums, as_part, first_of_part, sum_on_host};
 pub use pool::{avg_pool2, channel_mean_max, pixel_mean, pixel_mean_max, row_sum};

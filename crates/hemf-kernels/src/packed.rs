@@ -112,6 +112,46 @@ impl<'a> Epilogue<'a> {
     }
 }
 
+/// What a weight is multiplied with while it is packed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scales<'a> {
+    /// (I), of what comes in.
+    pub inputs: Option<&'a Tensor>,
+    /// (O), of what goes out.
+    pub outputs: Option<&'a Tensor>,
+}
+
+impl<'a> Scales<'a> {
+    /// Of what comes in alone.
+    pub fn inputs(scale: &'a Tensor) -> Self {
+        Self { inputs: Some(scale), ..Self::default() }
+    }
+
+    /// Of what goes out alone.
+    pub fn outputs(scale: &'a Tensor) -> Self {
+        Self { outputs: Some(scale), ..Self::default() }
+    }
+
+    /// To a weight (O, I, k, k), on any device.
+    pub fn apply(&self, weight: &Tensor) -> Result<Tensor> {
+        let scaled = |weight: Tensor, scale: Option<&Tensor>, shape| match scale {
+            Some(scale) => weight.broadcast_mul(&scale.reshape(shape)?),
+            None => Ok(weight),
+        };
+        let (o, i, ..) = weight.dims4()?;
+        scaled(scaled(weight.clone(), self.inputs, (1, i, 1, 1))?, self.outputs, (o, 1, 1, 1))
+    }
+
+    /// Their values, for a weight of these sizes.
+    fn values(&self, outputs: usize, inputs: usize) -> Result<[Option<Vec<f32>>; 2]> {
+        let checked = |scale: Option<&Tensor>, n: usize| match scale {
+            Some(scale) if scale.dims() != [n] => bail!("a scale of {n} values is wanted, not {:?}", scale.dims()),
+            scale => values(scale),
+        };
+        Ok([checked(self.inputs, inputs)?, checked(self.outputs, outputs)?])
+    }
+}
+
 /// A linear layer, or a 1x1 convolution, whose weight is packed.
 #[derive(Clone, Debug)]
 pub struct PackedLinear {
@@ -122,8 +162,9 @@ pub struct PackedLinear {
 }
 
 impl PackedLinear {
-    /// `weight` (O, I) or (O, I, 1, 1), `bias` (O); `None` where these have no kernel here (another type or device).
-    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Option<Self>> {
+    /// `weight` (O, I) or (O, I, 1, 1), times `scales`, `bias` (O); `None` where these have no kernel here (another type or
+    /// device).
+    pub fn new(weight: &Tensor, scales: Scales, bias: Option<&Tensor>) -> Result<Option<Self>> {
         if !native(weight) {
             return Ok(None);
         }
@@ -131,8 +172,20 @@ impl PackedLinear {
         if weight.elem_count() != outputs * inputs {
             bail!("a linear weight is (out, in), not {:?}", weight.dims());
         }
+        let [of_inputs, of_outputs] = scales.values(outputs, inputs)?;
         let weight = weight.contiguous()?;
-        let weight = Packed::new(Mat::new(&host(&weight)?, outputs, inputs).t());
+        let weight = host(&weight)?;
+        let weight = Packed::by_columns(inputs, outputs, |first, columns| {
+            columns.copy_from_slice(&weight[first * inputs..][..columns.len()]);
+            for (i, column) in columns.chunks_exact_mut(inputs.max(1)).enumerate() {
+                if let Some(scale) = &of_inputs {
+                    column.iter_mut().zip(scale).for_each(|(w, scale)| *w *= scale);
+                }
+                if let Some(scale) = &of_outputs {
+                    column.iter_mut().for_each(|w| *w *= scale[first + i]);
+                }
+            }
+        });
         Ok(Some(Self { weight, bias: values(bias)?, inputs, outputs }))
     }
 
@@ -175,11 +228,10 @@ pub struct PackedConv2d {
 }
 
 impl PackedConv2d {
-    /// `weight` (O, I, k, k), times `scale` (O) where there is one, `bias` (O); `None` where these have no kernel here (another
-    /// type or device).
+    /// `weight` (O, I, k, k), times `scales`, `bias` (O); `None` where these have no kernel here (another type or device).
     pub fn new(
         weight: &Tensor,
-        scale: Option<&Tensor>,
+        scales: Scales,
         bias: Option<&Tensor>,
         stride: usize,
         padding: usize,
@@ -188,12 +240,10 @@ impl PackedConv2d {
             return Ok(None);
         }
         let (o, i, k, across) = weight.dims4()?;
-        let (scale, bias) = (values(scale)?, values(bias)?);
-        if scale.as_ref().is_some_and(|scale| scale.len() != o) {
-            bail!("a scale for each of {o} outputs is wanted, not {}", scale.map_or(0, |scale| scale.len()));
-        }
-        let weight = direct::packed(&host(&weight.contiguous()?)?, [o, i, k, across], scale.as_deref());
-        Ok(Some(Self { shape: [o, i, k, across], weight, filters: OnceLock::new(), bias, stride, padding }))
+        let weight = weight.contiguous()?;
+        let weight = direct::packed(&host(&weight)?, [o, i, k, across], scales.values(o, i)?);
+        let (filters, bias) = (OnceLock::new(), values(bias)?);
+        Ok(Some(Self { shape: [o, i, k, across], weight, filters, bias, stride, padding }))
     }
 
     /// `x` (B, H, W, I) -> (B, (H + 2p - k)/s + 1, (W + 2p - k)/s + 1, O)
@@ -249,8 +299,21 @@ mod tests {
                 (random(&[outputs, inputs], 2), Some(random(&[outputs], 3))),
                 (random(&[outputs, inputs, 1, 1], 2), None),
             ] {
-                let packed = PackedLinear::new(&weight, bias.as_ref()).unwrap().unwrap();
-                let z = crate::linear(&x, &weight, bias.as_ref()).unwrap();
+                let (of_inputs, of_outputs) = (random(&[inputs], 7), random(&[outputs], 8));
+                let scales = match &bias {
+                    Some(_) => Scales { inputs: Some(&of_inputs), outputs: Some(&of_outputs) },
+                    None => Scales::default(),
+                };
+                let packed = PackedLinear::new(&weight, scales, bias.as_ref()).unwrap().unwrap();
+                let z = match scales.inputs {
+                    Some(scale) => x.broadcast_mul(scale).unwrap(),
+                    None => x.clone(),
+                };
+                let z = crate::linear(&z, &weight, None).unwrap();
+                let z = match (&bias, scales.outputs) {
+                    (Some(bias), Some(scale)) => z.broadcast_mul(scale).unwrap().broadcast_add(bias).unwrap(),
+                    _ => z,
+                };
                 let (scale, shift) = (random(&[outputs], 5), random(&[outputs], 6));
                 let norm = Norm { weight: &scale, bias: &shift, eps: 1e-2 };
                 for epilogue in [
@@ -275,8 +338,10 @@ mod tests {
             let x = random(&shape, 1);
             let (weight, bias) = (random(&[outputs, shape[3], k, k], 2), random(&[outputs], 3));
             let factors = random(&[outputs], 7);
-            let packed = PackedConv2d::new(&weight, Some(&factors), Some(&bias), stride, padding).unwrap().unwrap();
-            let scaled = weight.broadcast_mul(&factors.reshape(((), 1, 1, 1)).unwrap()).unwrap();
+            let of_inputs = random(&[shape[3]], 8);
+            let scales = Scales { inputs: Some(&of_inputs), outputs: Some(&factors) };
+            let packed = PackedConv2d::new(&weight, scales, Some(&bias), stride, padding).unwrap().unwrap();
+            let scaled = scales.apply(&weight).unwrap();
             let z = crate::conv2d(&x, &scaled, Some(&bias), stride, padding).unwrap();
             let residual = random(z.dims(), 4);
             let (scale, shift) = (random(&[outputs], 5), random(&[outputs], 6));
@@ -293,8 +358,11 @@ mod tests {
     #[test]
     fn other_types_are_not_packed_and_other_sizes_refused() {
         let weight = random(&[4, 3], 1);
-        assert!(PackedLinear::new(&weight.to_dtype(DType::F64).unwrap(), None).unwrap().is_none());
-        let packed = PackedLinear::new(&weight, None).unwrap().unwrap();
+        let plain = Scales::default();
+        assert!(PackedLinear::new(&weight.to_dtype(DType::F64).unwrap(), plain, None).unwrap().is_none());
+        assert!(PackedLinear::new(&weight, Scales::outputs(&random(&[3], 2)), None).is_err());
+        assert!(PackedLinear::new(&weight, Scales::inputs(&random(&[4], 2)), None).is_err());
+        let packed = PackedLinear::new(&weight, plain, None).unwrap().unwrap();
         assert!(packed.forward(&random(&[2, 4], 1), Epilogue::default()).is_err());
         let residual = random(&[2, 3], 1);
         assert!(packed.forward(&random(&[2, 3], 1), Epilogue::residual(&residual)).is_err());

@@ -1,6 +1,7 @@
 //! Work in fixed chunks: how a task is cut depends on its shape alone, never on the number of threads, so that neither
 //! do the bits of the result.
 
+use crate::memory;
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -35,6 +36,7 @@ pub fn filled<E: Send>(
 ) -> std::result::Result<Vec<f32>, E> {
     let mut values = unwritten(n);
     values.par_chunks_mut(piece.max(1)).enumerate().try_for_each(|(i, part)| {
+        memory::hand_out(part);
         part.fill(0.0); // in the cache; nobody sees what was there before
         fill(i * piece, part)
     })?;

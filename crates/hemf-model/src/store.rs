@@ -100,7 +100,8 @@ impl ParamStore {
     }
 }
 
-fn is_buffer(name: &str) -> bool {
+/// Whether a tensor of this name is kept beside the parameters.
+pub(crate) fn is_buffer(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     matches!(
         last,

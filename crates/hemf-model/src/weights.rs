@@ -1,9 +1,12 @@
+use crate::store::is_buffer;
 use crate::{Error, ModelConfig, ParamStore, WeightFile};
-use candle_core::{DType, Device, Tensor, pickle};
-use candle_nn::VarBuilder;
+use candle_core::{DType, Device, Shape, Tensor, bail, pickle};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// What became of a file's weights.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -186,9 +189,30 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Names and sizes of the parameters that the published code builds but never uses.
 pub(crate) fn unused_parameters(config: &ModelConfig) -> candle_core::Result<Vec<(String, usize)>> {
-    let store = ParamStore::new(0, &Device::Cpu);
-    config.build_dead(store.builder())?;
-    Ok(store.parameters().into_iter().map(|(name, var)| (name, var.elem_count())).collect())
+    let noted = Noted::default();
+    config.build_dead(VarBuilder::from_backend(Box::new(&noted), DType::F32, Device::Cpu))?;
+    let sizes = noted.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(sizes.into_iter().filter(|(name, _)| !is_buffer(name)).collect())
+}
+
+/// Notes the names and sizes that are asked for, without drawing or keeping any values.
+#[derive(Default)]
+struct Noted(Mutex<Vec<(String, usize)>>);
+
+impl SimpleBackend for &Noted {
+    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.push((name.to_owned(), shape.elem_count()));
+        Tensor::zeros((), dtype, device)?.broadcast_as(shape)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        bail!("{name} was asked for without its shape")
+    }
+
+    fn contains_tensor(&self, _: &str) -> bool {
+        true
+    }
 }
 
 /// Names and initial values of what the published code builds but never uses, and constants that are computed here.

@@ -126,15 +126,23 @@ fn band(g: &Geometry) -> usize {
     (CACHE / g.patch()).min(g.pixels().div_ceil(ENOUGH)).clamp(32, 512)
 }
 
-/// A weight (O, I, ky, kx), packed for the product with patches; times a scale (O), where there is one.
-pub(crate) fn packed(w: &[f32], [outputs, inputs, k, across]: [usize; 4], scale: Option<&[f32]>) -> Packed {
+/// A weight (O, I, ky, kx), packed for the product with patches; times a scale (I) and one (O), where there are such.
+pub(crate) fn packed(
+    w: &[f32],
+    [outputs, inputs, k, across]: [usize; 4],
+    [of_inputs, of_outputs]: [Option<Vec<f32>>; 2],
+) -> Packed {
     let taps = k * across;
     let patch = inputs * taps;
     Packed::by_columns(patch, outputs, |first, columns| {
         for (i, column) in columns.chunks_exact_mut(patch).enumerate() {
             let output = first + i;
             transpose(&w[output * patch..][..patch], taps, column, inputs, inputs, taps);
-            if let Some(scale) = scale {
+            if let Some(scale) = &of_inputs {
+                let taps = column.chunks_exact_mut(inputs);
+                taps.for_each(|tap| tap.iter_mut().zip(scale).for_each(|(w, scale)| *w *= scale));
+            }
+            if let Some(scale) = &of_outputs {
                 column.iter_mut().for_each(|w| *w *= scale[output]);
             }
         }

@@ -103,7 +103,7 @@ impl Conv2d {
         let g = &self.0;
         let y = match g.by_winograd() {
             true => by_tiles(g, x, Source::Weight(w), b),
-            false => direct::forward(g, x, &direct::packed(w, g.weight_shape(), None), b, &|_, _, _| ()),
+            false => direct::forward(g, x, &direct::packed(w, g.weight_shape(), [None, None]), b, &|_, _, _| ()),
         };
         host::output(y, g.out_shape())
     }

@@ -118,7 +118,7 @@ fn winograd_rounds_little_more_than_the_direct_form() {
     let by_tiles =
         winograd::forward(&geometry, &x, &winograd::Filters::new(Source::Weight(&w), &geometry), None, &|_, _, _| ());
     let plainly =
-        direct::forward(&geometry, &x, &direct::packed(&w, geometry.weight_shape(), None), None, &|_, _, _| ());
+        direct::forward(&geometry, &x, &direct::packed(&w, geometry.weight_shape(), [None, None]), None, &|_, _, _| ());
     let ((most, typical), (most_plainly, typical_plainly)) = (errors(&by_tiles), errors(&plainly));
     println!("winograd {most:.1e} at most, {typical:.1e} typically; direct {most_plainly:.1e}, {typical_plainly:.1e}");
     assert!(most < 2e-5 && typical < 2e-6, "{most:e} at most, {typical:e} typically");

@@ -1,6 +1,7 @@
 //! A right-hand matrix in the order in which a product reads it.
 
 use super::{DEPTH, Mat, PANEL, Panels};
+use crate::memory;
 use crate::parallel::{self, Scattered};
 use crate::simd::transpose;
 use rayon::prelude::*;
@@ -71,7 +72,9 @@ impl Packed {
             for row in (0..rows).step_by(DEPTH) {
                 let range = shape.range(row, col);
                 // SAFETY: panels do not overlap.
-                pack(some, row, 0, unsafe { target.at(range.start, range.len()) });
+                let panel = unsafe { target.at(range.start, range.len()) };
+                memory::hand_out(panel);
+                pack(some, row, 0, panel);
             }
         });
         Self { values, shape }
