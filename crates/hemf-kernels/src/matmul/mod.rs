@@ -330,6 +330,9 @@ fn tile(
                 let next = match b {
                     Panels::Plain(_) if panel == 0 && first == 0 && !ask.is_empty() => Next::Lines(ask),
                     Panels::Plain(_) => Next::Lines(&lines.of[..lines.count]),
+                    Panels::Packed(..) if panel + 1 == panels.end && first + DEPTH < a.cols => {
+                        Next::Panel(b.panel(first + DEPTH, panels.start * PANEL).at)
+                    }
                     // What lies behind it in memory, which is the next one but at the end of a tile.
                     Panels::Packed(..) => Next::Panel(right.at.wrapping_add(k * PANEL)),
                 };
