@@ -96,6 +96,13 @@ impl Tiles {
     }
 }
 
+/// How far apart the points lie whose matrices have so many values: an odd number of cache lines, since points that lie
+/// whole pages apart would drive each other from the cache.
+fn apart(values: usize) -> usize {
+    const LINE: usize = 16;
+    (values.div_ceil(LINE) | 1) * LINE
+}
+
 /// The filters from one input channel to [`PANEL`] output channels, side by side; those that there are not are zero.
 type Row = [[f32; PANEL]; 9];
 
@@ -145,14 +152,15 @@ pub(crate) struct Filters {
 impl Filters {
     pub(crate) fn new(source: Source, g: &Geometry) -> Self {
         let shape = Panelled { rows: g.inputs, cols: g.outputs };
-        let mut values = parallel::unwritten(POINTS * shape.len());
+        let apart = apart(shape.len());
+        let mut values = parallel::unwritten(POINTS * apart);
         let target = Scattered::new(&mut values);
         let places: Vec<_> = shape.places().collect();
         places.into_par_iter().for_each(|(row, col)| {
             let range = shape.range(row, col);
             // SAFETY: panels do not overlap, nor do matrices; every matrix has this panel.
             unsafe {
-                transform_filters(source, g, (row, col), range.len() / PANEL, target.from(range.start), shape.len());
+                transform_filters(source, g, (row, col), range.len() / PANEL, target.from(range.start), apart);
             }
         });
         Self { values, shape }
@@ -160,7 +168,7 @@ impl Filters {
 
     /// The matrix of one point.
     fn point(&self, point: usize) -> Panels<'_> {
-        Panels::Packed(&self.values[point * self.shape.len()..][..self.shape.len()], self.shape)
+        Panels::Packed(&self.values[point * apart(self.shape.len())..][..self.shape.len()], self.shape)
     }
 }
 
@@ -193,16 +201,17 @@ pub(crate) fn forward(g: &Geometry, x: &[f32], filters: &Filters, bias: Option<&
     tiles.chunks(g.inputs.max(g.outputs)).for_each(|chunk| {
         let n = chunk.len();
         let v = transform_input(&tiles, x, g.inputs, g.inputs, chunk.clone());
-        let mut m = parallel::unwritten(POINTS * n * g.outputs);
-        m.par_chunks_mut(n * g.outputs).enumerate().for_each(|(point, m)| {
-            let v = &v[point * n * g.inputs..][..n * g.inputs];
-            matmul_packed_here(Mat::new(v, n, g.inputs), filters.point(point), m, Start::Zero);
+        let apart_m = apart(n * g.outputs);
+        let mut m = parallel::unwritten(POINTS * apart_m);
+        m.par_chunks_mut(apart_m).enumerate().for_each(|(point, m)| {
+            let v = Mat::new(&v[point * apart(n * g.inputs)..], n, g.inputs);
+            matmul_packed_here(v, filters.point(point), &mut m[..n * g.outputs], Start::Zero);
         });
         chunk.clone().into_par_iter().with_min_len(8).for_each(|t| {
             let pixels = tiles.pixels::<SIDE>(t, 0);
             let from = &m[(t - chunk.start) * g.outputs..];
             // SAFETY: `m` has a row of every point for this tile; the pixels of a tile are this task's alone.
-            unsafe { put_tile(from, n * g.outputs, 0..g.outputs, g.outputs, bias, &pixels, &target) };
+            unsafe { put_tile(from, apart_m, 0..g.outputs, g.outputs, bias, &pixels, &target) };
             for pixel in pixels.as_flattened().iter().flatten() {
                 // SAFETY: as above, and the slice is gone before the next one is asked for.
                 finish(*pixel, 0, unsafe { target.at(pixel * g.outputs, g.outputs) });
@@ -231,27 +240,30 @@ pub(crate) fn forward_by_panels(
     (0..outputs.div_ceil(width)).into_par_iter().for_each(|task| {
         let (first, last) = (task * width, ((task + 1) * width).min(outputs));
         let panels = (last - first).div_ceil(PANEL);
-        let mut m = parallel::unwritten(panels * POINTS * n * PANEL);
-        let mut u = parallel::unwritten(POINTS * INPUTS * PANEL);
+        let (apart_m, apart_u) = (apart(n * PANEL), apart(INPUTS * PANEL));
+        let mut m = parallel::unwritten(panels * POINTS * apart_m);
+        let mut u = parallel::unwritten(POINTS * apart_u);
         for input in (0..g.inputs).step_by(INPUTS) {
             let depth = INPUTS.min(g.inputs - input);
             let start = if input == 0 { Start::Zero } else { Start::Sum };
-            for (panel, m) in m.chunks_exact_mut(POINTS * n * PANEL).enumerate() {
+            let v = &v[input / INPUTS * POINTS * apart(n * INPUTS)..];
+            for (panel, m) in m.chunks_exact_mut(POINTS * apart_m).enumerate() {
                 let at = (input, first + panel * PANEL);
                 // SAFETY: there is room for so many rows at every point.
-                unsafe { transform_filters(source, g, at, depth, u.as_mut_ptr(), depth * PANEL) };
-                for (point, (m, u)) in m.chunks_exact_mut(n * PANEL).zip(u.chunks_exact(depth * PANEL)).enumerate() {
-                    let v = Mat::new(&v[(input * POINTS + point * depth) * n..][..n * depth], n, depth);
-                    matmul_packed_here(v, Panels::Packed(u, Panelled { rows: depth, cols: PANEL }), m, start);
+                unsafe { transform_filters(source, g, at, depth, u.as_mut_ptr(), apart_u) };
+                for (point, (m, u)) in m.chunks_exact_mut(apart_m).zip(u.chunks_exact(apart_u)).enumerate() {
+                    let v = Mat::new(&v[point * apart(n * depth)..], n, depth);
+                    let u = Panels::Packed(&u[..depth * PANEL], Panelled { rows: depth, cols: PANEL });
+                    matmul_packed_here(v, u, &mut m[..n * PANEL], start);
                 }
             }
         }
-        for (panel, m) in m.chunks_exact(POINTS * n * PANEL).enumerate() {
+        for (panel, m) in m.chunks_exact(POINTS * apart_m).enumerate() {
             let columns = first + panel * PANEL..(first + (panel + 1) * PANEL).min(last);
             for t in 0..n {
                 let pixels = tiles.pixels::<SIDE>(t, 0);
                 // SAFETY: `m` has a row of every point for this tile; of all pixels, this panel is this task's alone.
-                unsafe { put_tile(&m[t * PANEL..], n * PANEL, columns.clone(), outputs, bias, &pixels, &target) };
+                unsafe { put_tile(&m[t * PANEL..], apart_m, columns.clone(), outputs, bias, &pixels, &target) };
             }
         }
     });
@@ -278,17 +290,18 @@ pub(super) fn backward_weight(g: &Geometry, gradient: &[f32], x: &[f32]) -> Vec<
     (0..g.outputs.div_ceil(ROWS) * across).into_par_iter().for_each(|task| {
         let (output, input) = (task / across * ROWS, task % across * COLUMNS);
         let (rows, width) = (ROWS.min(g.outputs - output), COLUMNS.min(g.inputs - input));
-        let mut du = parallel::unwritten(POINTS * rows * width);
-        for (point, du) in du.chunks_exact_mut(rows * width).enumerate() {
-            let v = Mat::strided(&v[point * n * g.inputs + input..], n, width, g.inputs);
-            let dm = Mat::strided(&dm[point * n * g.outputs + output..], n, rows, g.outputs);
-            matmul_here(dm.t(), v, du, Start::Zero);
+        let apart_du = apart(rows * width);
+        let mut du = parallel::unwritten(POINTS * apart_du);
+        for (point, du) in du.chunks_exact_mut(apart_du).enumerate() {
+            let v = Mat::strided(&v[point * apart(n * g.inputs) + input..], n, width, g.inputs);
+            let dm = Mat::strided(&dm[point * apart(n * g.outputs) + output..], n, rows, g.outputs);
+            matmul_here(dm.t(), v, &mut du[..rows * width], Start::Zero);
         }
         for row in 0..rows {
             // SAFETY: these filters are this task's alone.
             let filters = unsafe { target.at(((output + row) * g.inputs + input) * 9, width * 9) };
             for (panel, filters) in filters.chunks_mut(9 * PANEL).enumerate() {
-                filters_of_points(&du[row * width + panel * PANEL..], rows * width, filters);
+                filters_of_points(&du[row * width + panel * PANEL..], apart_du, filters);
             }
         }
     });
@@ -297,23 +310,24 @@ pub(super) fn backward_weight(g: &Geometry, gradient: &[f32], x: &[f32]) -> Vec<
 
 fn backward_weight_by_chunks(g: &Geometry, tiles: &Tiles, gradient: &[f32], x: &[f32]) -> Vec<f32> {
     let size = g.outputs * g.inputs;
-    let mut du = parallel::unwritten(POINTS * size);
+    let apart_du = apart(size);
+    let mut du = parallel::unwritten(POINTS * apart_du);
     // Chunk after chunk, so that every sum is taken in the same order.
     let chunks: Vec<_> = tiles.chunks(384.max(g.inputs).max(g.outputs)).collect();
     for (i, chunk) in chunks.into_iter().enumerate() {
         let n = chunk.len();
         let (v, dm) = transform_both(g, tiles, gradient, x, chunk);
         let start = if i == 0 { Start::Zero } else { Start::Sum };
-        du.par_chunks_mut(size).enumerate().for_each(|(point, du)| {
-            let v = Mat::new(&v[point * n * g.inputs..][..n * g.inputs], n, g.inputs);
-            let dm = Mat::new(&dm[point * n * g.outputs..][..n * g.outputs], n, g.outputs);
-            matmul_here(dm.t(), v, du, start);
+        du.par_chunks_mut(apart_du).enumerate().for_each(|(point, du)| {
+            let v = Mat::new(&v[point * apart(n * g.inputs)..], n, g.inputs);
+            let dm = Mat::new(&dm[point * apart(n * g.outputs)..], n, g.outputs);
+            matmul_here(dm.t(), v, &mut du[..size], start);
         });
     }
     let mut dw = parallel::unwritten(size * 9);
     parallel::fill_bands(&mut dw, 9, 8 * PANEL, |first, filters| {
         for (i, filters) in filters.chunks_mut(9 * PANEL).enumerate() {
-            filters_of_points(&du[first + i * PANEL..], size, filters);
+            filters_of_points(&du[first + i * PANEL..], apart_du, filters);
         }
     });
     dw
@@ -374,15 +388,16 @@ fn transform(
     take: impl Fn(usize, &[f32], Range<usize>, *mut f32, usize) + Sync,
 ) -> Vec<f32> {
     let n = chunk.len();
-    let mut values = parallel::unwritten(POINTS * n * channels);
+    let whole = POINTS * apart(n * block);
+    let mut values = parallel::unwritten(channels.div_ceil(block) * whole);
     let nothing = vec![0.0; channels];
     let target = Scattered::new(&mut values);
     chunk.clone().into_par_iter().with_min_len(8).for_each(|t| {
         for from in (0..channels).step_by(block) {
             let columns = from..(from + block).min(channels);
             // SAFETY: of each matrix, this writes the row of this tile, which is this task's alone.
-            let at = unsafe { target.from(from * POINTS * n + (t - chunk.start) * columns.len()) };
-            take(t, &nothing, columns.clone(), at, n * columns.len());
+            let at = unsafe { target.from(from / block * whole + (t - chunk.start) * columns.len()) };
+            take(t, &nothing, columns.clone(), at, apart(n * columns.len()));
         }
     });
     values
