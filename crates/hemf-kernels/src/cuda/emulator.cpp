@@ -12,6 +12,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #else
+#define ASAN_POISON_MEMORY_REGION(at, size)
 #define ASAN_UNPOISON_MEMORY_REGION(at, size)
 #endif
 
@@ -31,6 +32,7 @@ struct Argument {
     char kind;          // u and f: one or more sizes or numbers; i and o: a buffer to read, to write; I and B: some to read, to change
     size_t value_size;  // in bytes
     std::vector<std::vector<char>> given;
+    std::vector<size_t> beyond;  // a multiple of 16 bytes each begins
     std::vector<char*> buffers;
 };
 
@@ -174,7 +176,9 @@ static std::vector<std::vector<char>> run_grid(bool upwards, size_t shared_size)
         argument.buffers.assign(MOST, nullptr);
         for (size_t i = 0; i < argument.given.size(); i++) {
             const std::vector<char>& given = argument.given[i];
-            argument.buffers[i] = static_cast<char*>(std::malloc(given.size()));
+            char* room = static_cast<char*>(std::malloc(argument.beyond[i] + given.size()));
+            ASAN_POISON_MEMORY_REGION(room, argument.beyond[i]);
+            argument.buffers[i] = room + argument.beyond[i];
             std::memcpy(argument.buffers[i], given.data(), given.size());
         }
     }
@@ -187,7 +191,7 @@ static std::vector<std::vector<char>> run_grid(bool upwards, size_t shared_size)
         for (size_t i = 0; i < argument.given.size(); i++) {
             char* buffer = argument.buffers[i];
             if (argument.kind == 'o' || argument.kind == 'B') written.emplace_back(buffer, buffer + argument.given[i].size());
-            std::free(buffer);
+            std::free(buffer - argument.beyond[i]);
         }
     }
     return written;
@@ -218,6 +222,7 @@ int main() {
         if (argument.given.size() > MOST) fail("more buffers than a kernel can be told of");
         for (std::vector<char>& given : argument.given) {
             given.assign(read_size(), char(0xff));
+            argument.beyond.push_back(read_size());
             if (argument.kind != 'o') read(given.data(), given.size());
         }
     }

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+/// What is read at once is of so many bytes at most, and must begin at a multiple of its size.
+const ALIGNED: usize = 16;
+
 thread_local! {
     /// Whether this thread takes tensors in main memory for tensors on a GPU.
     static ON: Cell<bool> = const { Cell::new(false) };
@@ -110,14 +113,18 @@ fn message(launch: &Launch) -> Result<Vec<u8>> {
     to.extend(launch.kernel.as_bytes());
     sizes(&mut to, &[launch.blocks, launch.threads, launch.shared, launch.arguments.len()]);
     for argument in &launch.arguments {
-        let all = |views: &[View]| views.iter().map(bytes).collect::<Result<Vec<_>>>();
+        let all = |views: &[View]| views.iter().map(buffer).collect::<Result<Vec<_>>>();
         let pointers = MOST_NUMBERS * size_of::<*const f32>();
         let (kind, value_size, buffers) = match argument {
-            Argument::Size(n) => (b'u', 4, vec![(*n as u32).to_ne_bytes().to_vec()]),
-            Argument::Sizes(all) => (b'u', 4 * all.len(), vec![all.iter().flat_map(|n| n.to_ne_bytes()).collect()]),
-            Argument::Number(n) => (b'f', 4, vec![n.to_ne_bytes().to_vec()]),
-            Argument::Numbers(all) => (b'f', 4 * all.len(), vec![all.iter().flat_map(|n| n.to_ne_bytes()).collect()]),
-            Argument::Read(view) => (b'i', view.dtype().size_in_bytes(), vec![bytes(view)?]),
+            Argument::Size(n) => (b'u', 4, vec![(0, (*n as u32).to_ne_bytes().to_vec())]),
+            Argument::Sizes(all) => {
+                (b'u', 4 * all.len(), vec![(0, all.iter().flat_map(|n| n.to_ne_bytes()).collect())])
+            }
+            Argument::Number(n) => (b'f', 4, vec![(0, n.to_ne_bytes().to_vec())]),
+            Argument::Numbers(all) => {
+                (b'f', 4 * all.len(), vec![(0, all.iter().flat_map(|n| n.to_ne_bytes()).collect())])
+            }
+            Argument::Read(view) => (b'i', view.dtype().size_in_bytes(), vec![buffer(view)?]),
             Argument::Null(dtype) => (b'i', dtype.size_in_bytes(), vec![]),
             Argument::ReadAll(views) => (b'I', pointers, all(views)?),
             Argument::Change(tensors) => {
@@ -125,17 +132,23 @@ fn message(launch: &Launch) -> Result<Vec<u8>> {
                 (b'B', pointers, all(&views)?)
             }
             Argument::Write(dtype, count) => {
-                sizes(&mut to, &[b'o'.into(), dtype.size_in_bytes(), 1, count * dtype.size_in_bytes()]);
+                sizes(&mut to, &[b'o'.into(), dtype.size_in_bytes(), 1, count * dtype.size_in_bytes(), 0]);
                 continue;
             }
         };
         sizes(&mut to, &[u8::into(kind), value_size, buffers.len()]);
-        for buffer in buffers {
-            sizes(&mut to, &[buffer.len()]);
-            to.extend(buffer);
+        for (beyond, bytes) in buffers {
+            sizes(&mut to, &[bytes.len(), beyond]);
+            to.extend(bytes);
         }
     }
     Ok(to)
+}
+
+/// A view's values, and how far beyond a multiple of [`ALIGNED`] they begin: as on a GPU, where a tensor's memory begins at a
+/// multiple of more.
+fn buffer(view: &View) -> Result<(usize, Vec<u8>)> {
+    Ok((view.range.start * view.dtype().size_in_bytes() % ALIGNED, bytes(view)?))
 }
 
 fn bytes(view: &View) -> Result<Vec<u8>> {
@@ -233,6 +246,10 @@ mod tests {
             {
                 refused("fault_outside", 1, "heap-buffer-overflow");
                 refused("fault_unshared", 1, "heap-buffer-overflow");
+                let from_second = random(&[65], 1).narrow(0, 1, 64).unwrap();
+                assert!(run("fault_fours_anywhere", 1, &x).is_ok());
+                let error = run("fault_fours_anywhere", 1, &from_second).unwrap_err().to_string();
+                assert!(error.contains("misaligned"), "{error}");
             }
         });
     }

@@ -32,3 +32,5 @@ KERNEL(fault_none, const float* x, float* y) {
 }
 
 KERNEL_OF(32, 1, fault_few_threads, const float* x, float* y) { y[threadIdx.x] = x[threadIdx.x]; }
+
+KERNEL(fault_fours_anywhere, const float* x, float* y) { y[threadIdx.x] = four(x).of[threadIdx.x % 4]; }

@@ -1,5 +1,5 @@
 use super::emulator::emulated;
-use crate::testing::random;
+use crate::testing::{check_cuda, random};
 use crate::*;
 use candle_core::{D, Device, Result, Tensor, Var};
 
@@ -49,6 +49,52 @@ fn a_recorded_network_is_that_of_the_processor_s_kernels() {
             assert!(names.contains(&name), "{names:?}");
         }
     });
+}
+
+/// The same values, from so many on in a storage that begins with others.
+fn moved(t: &Tensor, by: usize) -> Result<Tensor> {
+    let before = Tensor::zeros(by, t.dtype(), t.device())?;
+    Tensor::cat(&[&before, &t.flatten_all()?], 0)?.narrow(0, by, t.elem_count())?.reshape(t.shape())
+}
+
+/// Maps that could be read by fours, were it not for where they begin. (The sanitizer finds whoever reads them so all the same.)
+#[test]
+fn maps_begin_anywhere() {
+    let (map, c) = ([2, 5, 4, 8], 8);
+    let table = RotaryTable::new(&random(&[4], 7), 5, 4).unwrap();
+    type Run<'a> = Box<dyn Fn(&[Tensor]) -> Result<Tensor> + Sync + 'a>;
+    let operations: [(&str, &[&[usize]], Run); 9] = [
+        ("layer_norm", &[&map, &[c], &[c]], Box::new(|x| layer_norm(&x[0], &x[1], &x[2], 1e-2))),
+        ("batch_norm", &[&map, &[c], &[c]], Box::new(|x| Ok(batch_norm_train(&x[0], &x[1], &x[2], 1e-2)?.0))),
+        ("linear", &[&map, &[12, c], &[12]], Box::new(|x| linear(&x[0], &x[1], Some(&x[2])))),
+        ("depthwise", &[&map, &[c, 1, 3, 3], &[c]], Box::new(|x| depthwise(&x[0], &x[1], &x[2]))),
+        ("scale", &[&map, &[2, 1, 1, c]], Box::new(|x| scale(&x[0], &x[1]))),
+        ("pixel_mean", &[&map], Box::new(|x| pixel_mean(&x[0]))),
+        (
+            "axis_attention",
+            &[&map, &map, &map],
+            Box::new(|x| axis_attention(&x[0], &x[1], &x[2], &[-0.5, -0.1], Axis::Rows)),
+        ),
+        (
+            "rotary_attention",
+            &[&map, &map, &map],
+            Box::new(|x| rotary_attention(&x[0], &x[1], &x[2], &table, 0.5, &[-0.5, -0.1])),
+        ),
+        ("external_attention", &[&map, &[6, 4], &[4, 6]], Box::new(|x| external_attention(&x[0], &x[1], &x[2], 2))),
+    ];
+    for (name, shapes, run) in &operations {
+        let inputs: Vec<Tensor> = shapes.iter().enumerate().map(|(i, shape)| random(shape, i as u64 + 1)).collect();
+        // All of them, and each alone.
+        for by in [vec![2; inputs.len()]].into_iter().chain((0..inputs.len()).map(|i| {
+            let mut by = vec![0; inputs.len()];
+            by[i] = 1;
+            by
+        })) {
+            let op = |x: &[Tensor]| run(&x.iter().zip(&by).map(|(x, by)| moved(x, *by)).collect::<Result<Vec<_>>>()?);
+            let oracle = |x: &[Tensor]| composed(|| run(x));
+            check_cuda(&format!("{name} from {by:?}"), &op, &oracle, &inputs, 1e-5);
+        }
+    }
 }
 
 #[test]
