@@ -4,6 +4,7 @@
 //! is run in every way that the device has: on the processor by the kernels of each instruction set, and from candle's
 //! operations in f32 and bf16; on a GPU in f32 and in bf16, as training runs it, by kernels of ours where there are any.
 
+mod again;
 mod at_once;
 mod forms;
 mod machine;
@@ -81,7 +82,8 @@ pub fn diagnose(device: &Device, seed: u64) -> Result<Diagnosis> {
         }
     }
     checks.extend(at_once::check(device, Form::Usual(DType::F32).tolerance())?);
-    checks.extend(replay::check(device)?);
+    checks.extend(replay::check(device, seed)?);
+    checks.extend(again::check(device, seed));
     checks.extend(memory::check(device, seed)?);
     Ok(Diagnosis { device: machine::name(device), machine: machine::of(device), checks })
 }

@@ -42,6 +42,12 @@ impl Draws {
     }
 }
 
+/// All but the first values, as many as a map has, as that map.
+fn beyond_first(all: &Tensor, map: &[usize]) -> Result<Tensor> {
+    let count = map.iter().product();
+    all.narrow(0, all.elem_count() - count, count)?.reshape(map)
+}
+
 pub(super) fn all(seed: u64) -> Vec<Operation> {
     let mut list = List { draws: Draws(seed), all: Vec::new() };
     list.maps();
@@ -111,6 +117,9 @@ impl List {
                 epilogue.after(Some(&x[2]), |bias| linear(&x[0], &x[1], bias))
             });
         }
+        self.push("conv2d 3x3, gelu", &[&map, &[o, c, 3, 3], &[o]], |x| {
+            Epilogue::activation(Activation::Gelu).after(Some(&x[2]), |bias| conv2d(&x[0], &x[1], bias, 1, 1))
+        });
         self.push("conv2d 3x3", &[&map, &[o, c, 3, 3], &[o]], |x| conv2d(&x[0], &x[1], Some(&x[2]), 1, 1));
         self.push("conv2d 7x7", &[&map, &[1, c, 7, 7]], |x| conv2d(&x[0], &x[1], None, 1, 3));
         self.push("conv2d, patches", &[&map, &[o, c, 2, 2], &[o]], |x| conv2d(&x[0], &x[1], Some(&x[2]), 2, 0));
@@ -135,6 +144,13 @@ impl List {
         ] {
             self.push(name, &[&[2, 5, 9, c], &[c], &[c]], |x| layer_norm(&x[0], &x[1], &x[2], 1e-3));
         }
+        // In fours of channels, but none begins where it can be read at once.
+        self.push("layer_norm from anywhere", &[&[2 * 45 * 96 + 1], &[97], &[96]], |x| {
+            layer_norm(&beyond_first(&x[0], &[2, 5, 9, 96])?, &beyond_first(&x[1], &[96])?, &x[2], 1e-3)
+        });
+        self.push("batch_norm from anywhere", &[&[2 * 45 * 96 + 3], &[96], &[96]], |x| {
+            Ok(batch_norm_train(&beyond_first(&x[0], &[2, 5, 9, 96])?, &x[1], &x[2], 1e-3)?.0)
+        });
         self.push("batch_norm of 96, training", &[&[2, 9, 9, 96], &[96], &[96]], |x| {
             Ok(batch_norm_train(&x[0], &x[1], &x[2], 1e-3)?.0)
         });
@@ -178,6 +194,18 @@ impl List {
             let table = RotaryTable::new(&Tensor::new(angles, x[0].device())?, h, w)?;
             let decay: Vec<f32> = (0..heads).map(|head| -0.5 / (1.0 + head as f32)).collect();
             rotary_attention(&x[0], &x[1], &x[2], &table, 0.5, &decay)
+        });
+        // Lines for which a block asks for more than the usual shared memory, as those of the network; and maps that begin where
+        // they cannot be read by fours.
+        let large = [1, 56, 56, 24];
+        self.push("rotary_attention of 56 px", &[&large, &large, &large], |x| {
+            let angles: Vec<f32> = (0..12).map(|i| 1.0 / (1.0 + i as f32)).collect();
+            let table = RotaryTable::new(&Tensor::new(angles, x[0].device())?, 56, 56)?;
+            rotary_attention(&x[0], &x[1], &x[2], &table, 0.5, &[-0.5, -0.1])
+        });
+        self.push("axis_attention from anywhere", &[&[7 * 9 * 24 + 1], &[7 * 9 * 24 + 2], &[1, 7, 9, 24]], |x| {
+            let (q, k) = (beyond_first(&x[0], &[1, 7, 9, 24])?, beyond_first(&x[1], &[1, 7, 9, 24])?);
+            axis_attention(&q, &k, &x[2], &[-0.5, -0.1], Axis::Rows)
         });
         let slots = self.draws.size(5, 64);
         self.push("external_attention", &[&map, &[slots, d], &[d, slots]], move |x| {
