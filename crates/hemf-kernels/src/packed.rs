@@ -220,7 +220,10 @@ pub struct PackedConv2d {
     /// (O, I, k, k)
     shape: [usize; 4],
     weight: Packed,
-    /// Of the weight, from the first map on that has many of Winograd's tiles.
+    /// Whether there was a map before.
+    used: OnceLock<()>,
+    /// Of the weight, from the first map on that has many of Winograd's tiles; where these are fewer, from the second, so that a
+    /// single prediction need not wait for their memory.
     filters: OnceLock<winograd::Filters>,
     bias: Option<Vec<f32>>,
     stride: usize,
@@ -242,8 +245,8 @@ impl PackedConv2d {
         let (o, i, k, across) = weight.dims4()?;
         let weight = weight.contiguous()?;
         let weight = direct::packed(&host(&weight)?, [o, i, k, across], scales.values(o, i)?);
-        let (filters, bias) = (OnceLock::new(), values(bias)?);
-        Ok(Some(Self { shape: [o, i, k, across], weight, filters, bias, stride, padding }))
+        let (used, filters, bias) = (OnceLock::new(), OnceLock::new(), values(bias)?);
+        Ok(Some(Self { shape: [o, i, k, across], weight, used, filters, bias, stride, padding }))
     }
 
     /// `x` (B, H, W, I) -> (B, (H + 2p - k)/s + 1, (W + 2p - k)/s + 1, O)
@@ -259,11 +262,12 @@ impl PackedConv2d {
         let x = x.contiguous()?;
         let (x, bias) = (host(&x)?, self.bias.as_deref());
         let (b, h, w, c) = geometry.out_shape();
+        let used = self.used.set(()).is_err();
         let y = epilogue.around(&[b, h, w, c], |finish| {
             let source = winograd::Source::Packed(&self.weight);
             if !geometry.by_winograd() {
                 direct::forward(&geometry, &x, &self.weight, bias, finish)
-            } else if winograd::by_panels(&geometry, true) {
+            } else if winograd::by_panels(&geometry, used) {
                 winograd::forward_by_panels(&geometry, &x, source, bias, finish)
             } else {
                 let filters = self.filters.get_or_init(|| winograd::Filters::new(source, &geometry));
@@ -353,6 +357,17 @@ mod tests {
                 close(&packed.forward(&x, epilogue).unwrap(), &epilogue.apply(&z).unwrap());
             }
         }
+    }
+
+    #[test]
+    fn a_second_map_of_kept_filters_gives_the_bits_of_the_first() {
+        let (x, weight) = (random(&[1, 28, 28, 112], 1), random(&[64, 112, 3, 3], 2));
+        let packed = PackedConv2d::new(&weight, Scales::default(), None, 1, 1).unwrap().unwrap();
+        let run = || packed.forward(&x, Epilogue::default()).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let first = run();
+        assert!(packed.filters.get().is_none());
+        let second = run();
+        assert!(packed.filters.get().is_some() && first == second);
     }
 
     #[test]
