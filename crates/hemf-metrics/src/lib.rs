@@ -60,5 +60,5 @@ pub use report::{
     write_reliability, write_report, write_report_with,
 };
 pub use roc::{RocCurve, RocCurves, RocPoint};
-pub use score::{Score, Undefined};
+pub use score::{Score, Undefined, rounded};
 pub use subgroup::{MISSING, SMALLEST_CLASS, SMALLEST_SUBGROUP, Subgroup, Subgroups};

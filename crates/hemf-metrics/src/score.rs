@@ -42,7 +42,7 @@ pub enum Undefined {
     #[error("fewer than two samples belong to other classes")]
     TooFewNegatives,
     /// Interval of a value that no resample changes, such as an area of exactly 1: a width of 0 would claim certainty.
-    #[error("it does not vary within these samples: its spread is unknown")]
+    #[error("it does not vary within these samples")]
     NoSpread,
     /// Bootstrap interval of a score that half of the resamples or more do not have.
     #[error("at least half of the resamples do not have the score")]
@@ -109,6 +109,18 @@ impl fmt::Display for Score {
             Self::Defined(value) => value.fmt(f),
             Self::Undefined(reason) => write!(f, "undefined: {reason}"),
         }
+    }
+}
+
+/// With three decimals, as a picture or a page tells a score; below 1 never as 1.000, which would claim that it is perfect.
+///
+/// ```
+/// assert_eq!([0.87, 0.9997, 1.0].map(hemf_metrics::rounded), ["0.870", ">0.999", "1.000"]);
+/// ```
+pub fn rounded(value: f64) -> String {
+    match format!("{value:.3}") {
+        whole if whole == "1.000" && value < 1.0 => ">0.999".to_owned(),
+        text => text,
     }
 }
 

@@ -4,8 +4,8 @@ use super::axes::{Panel, Ticks, heading};
 use super::colour::{BLUE, Colour, EMPTY, FRAME, GRID, INK, MUTED};
 use super::font::{self, Weight};
 use super::scene::{Picture, Stroke, Text};
-use crate::ClassScores;
 use crate::uncertainty::Estimate;
+use crate::{ClassScores, rounded};
 
 const PANEL: f64 = 150.0;
 /// Room for the numbers right of each panel.
@@ -73,7 +73,7 @@ fn draw_bar(picture: &mut Picture, panel: &Panel, y: f64, thickness: f64, size: 
         }
     }
     picture.line(vec![(x(value), y - thickness / 2.0), (x(value), y + thickness / 2.0)], Stroke::solid(INK, 1.6));
-    picture.text(Text::new(number, format!("{value:.3}"), size));
+    picture.text(Text::new(number, rounded(value), size));
     let below = y + thickness;
     picture.line(vec![(panel.left, below), (panel.left + PANEL, below)], Stroke::solid(GRID, 0.6));
 }

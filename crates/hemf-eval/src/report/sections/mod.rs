@@ -9,8 +9,8 @@ mod scores;
 use std::path::Path;
 
 use hemf_data::counted;
-use hemf_metrics::Score;
 use hemf_metrics::uncertainty::Estimate;
+use hemf_metrics::{Score, rounded};
 use hemf_train::Error;
 
 use super::Findings;
@@ -44,15 +44,15 @@ pub(super) fn page(folder: &Path, evaluation: &Evaluation, findings: &Findings) 
 fn shown(estimate: &Estimate) -> String {
     match (estimate.value, estimate.interval) {
         (Score::Defined(value), Ok(interval)) => {
-            format!("{value:.3} ({})", format!("{interval:.3}").replace(' ', "\u{a0}"))
+            format!("{} ({})", rounded(value), format!("{interval:.3}").replace(' ', "\u{a0}"))
         }
-        (Score::Defined(value), Err(_)) => format!("{value:.3} (no interval)"),
+        (Score::Defined(value), Err(_)) => format!("{} (no interval)", rounded(value)),
         (Score::Undefined(reason), _) => format!("– ({reason})"),
     }
 }
 
 fn number(score: Score) -> String {
-    score.value().map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"))
+    score.value().map_or_else(|| "–".to_owned(), rounded)
 }
 
 fn runs(evaluation: &Evaluation) -> String {
