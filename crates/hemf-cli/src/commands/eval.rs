@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hemf_eval::{CostMatrix, EvalSettings, Findings, Predictor, check_score, measure, write_report};
-use hemf_train::{Checkpoint, RunFolder, Split};
+use hemf_train::{Checkpoint, RunFolder, Split, quoted};
 
 use super::print;
 use crate::{
@@ -79,7 +79,7 @@ pub(crate) struct Eval {
 /// Where runs are made when nobody says otherwise.
 const RUNS: &str = "runs";
 
-pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
+pub(super) fn run(args: Eval, program: &str) -> Result<Exit, Failure> {
     let path = match args.run {
         Some(path) => path,
         None => RunFolder::newest(Path::new(RUNS))?.path().to_path_buf(),
@@ -88,6 +88,7 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     let split = Split::from(args.split);
     eprintln!("evaluating {} on {split} images", checkpoint.path().display());
     let Eval { subgroups, targets, resamples, seed, level, errors, .. } = args;
+    let run = path.clone();
     let mut predictor = Predictor::load(&args.asked.runs(path), args.asked.views(), args.asked.averaging())?
         .compute_in(args.asked.told_precision())?;
     let known = args.fail_under.iter().try_for_each(|(name, _)| check_score(name, predictor.classes()));
@@ -104,9 +105,10 @@ pub(super) fn run(args: Eval) -> Result<Exit, Failure> {
     let findings = write_report(&folder, &evaluation)?;
     print(&match args.json {
         true => findings.to_json(),
-        false => findings.to_text(),
+        false => findings.summary(),
     })?;
-    eprintln!("report: {}", folder.join("index.html").display());
+    eprintln!("report: {}; every score as text: report.txt beside it", folder.join("index.html").display());
+    eprintln!("next: {program} predict {} IMAGES", quoted(&run));
     verdict(&findings, &args.fail_under)
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn run(cli: Cli, program: &str) -> Result<Exit, Failure> {
     }
     match cli.command {
         Command::Train(args) => train::run(args, program),
-        Command::Eval(args) => eval::run(args),
+        Command::Eval(args) => eval::run(args, program),
         Command::Compare(args) => compare::run(args),
         Command::Cv(args) => cv::run(args, program),
         Command::Audit(args) => audit::run(args),

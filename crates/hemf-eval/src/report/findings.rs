@@ -100,6 +100,47 @@ impl Findings {
         })
     }
 
+    /// The scores that stand before all others: name, place in the report, value.
+    pub(super) fn headlines(&self) -> [(&'static str, &'static str, Score); 6] {
+        let Report { accuracy, balanced_accuracy, macro_average, mcc, kappa, .. } = &self.report;
+        [
+            ("Accuracy", "accuracy", *accuracy),
+            ("Balanced accuracy", "balanced_accuracy", *balanced_accuracy),
+            ("Macro AUC", "macro.auc", macro_average.auc),
+            ("Macro F1", "macro.f1", macro_average.f1),
+            ("MCC", "mcc", *mcc),
+            ("Kappa", "kappa", *kappa),
+        ]
+    }
+
+    /// What fits on a screen: each class, the scores of the whole with their intervals, the cost where costs were given, and
+    /// what must be known of all that. The rest is in [`to_text`](Self::to_text).
+    pub fn summary(&self) -> String {
+        let report = &self.report;
+        let mut text = report.classification_table(4) + "\n";
+        for (name, place, value) in self.headlines() {
+            let interval = report.intervals.as_ref().and_then(|intervals| intervals.get(place, None));
+            let shown = interval.map_or_else(|| format!("{value:.4}"), |estimate| format!("{estimate:.4}"));
+            let count = match place {
+                "accuracy" => format!(", {} of {}", report.correct, report.samples),
+                _ => String::new(),
+            };
+            text += &format!("{name:<18} {shown}{count}\n");
+        }
+        if let Some(intervals) = &report.intervals {
+            text += &format!("in brackets: {} % intervals\n", intervals.bootstrap.level.get() * 100.0);
+        }
+        // The table shows these as 0, as scikit-learn does.
+        let as_zero = |score: &str| ["precision", "recall", "f1"].contains(&score);
+        let mut undefined = report.undefined.iter().filter(|undefined| as_zero(undefined.score)).peekable();
+        if undefined.peek().is_some() {
+            text += "\nundefined, in the table 0:\n";
+        }
+        undefined.for_each(|undefined| text += &format!("  {undefined}\n"));
+        text += &self.costs.as_ref().map(Costed::to_text).unwrap_or_default();
+        text + &self.cautions_as_text()
+    }
+
     /// As JSON, indented, with a final newline.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers, texts and string keys always serialise") + "\n"
@@ -125,13 +166,15 @@ impl Findings {
             text += "\n";
             text += &subgroups.to_text();
         }
-        if !self.cautions.is_empty() {
-            text += "\nbefore these numbers are believed:\n";
+        text + &self.cautions_as_text()
+    }
+
+    fn cautions_as_text(&self) -> String {
+        if self.cautions.is_empty() {
+            return String::new();
         }
-        for caution in &self.cautions {
-            text += &format!("  ! {caution}\n");
-        }
-        text
+        let cautions: String = self.cautions.iter().map(|caution| format!("  ! {caution}\n")).collect();
+        format!("\nbefore these numbers are believed:\n{cautions}")
     }
 }
 

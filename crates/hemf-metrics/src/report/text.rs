@@ -1,8 +1,8 @@
 //! The report as text: scikit-learn's table first, what it leaves out below.
 
-use super::{Averages, ClassReport, Report};
+use super::{Averages, ClassReport, Report, UndefinedScore};
 use crate::Score;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// Width of a number column, as in scikit-learn.
 const COLUMN: usize = 9;
@@ -59,12 +59,7 @@ impl Report {
             text += "\nundefined:\n";
         }
         for undefined in &self.undefined {
-            let class = undefined.class.as_ref();
-            let of = class.map_or(String::new(), |class| format!(" of {class}"));
-            let used = undefined.in_averages;
-            let used = used.map_or(String::new(), |used| format!(" ({used})"));
-            let (score, reason) = (undefined.score, &undefined.reason);
-            let _ = writeln!(text, "  {score}{of}: {reason}{used}");
+            let _ = writeln!(text, "  {undefined}");
         }
         text
     }
@@ -121,6 +116,18 @@ impl Report {
     fn name_width(&self) -> usize {
         let names = self.classes.iter().map(|class| class.class.chars().count());
         names.max().unwrap_or(0).max(LAST_HEADING.len())
+    }
+}
+
+impl fmt::Display for UndefinedScore {
+    /// `precision of MEL: the class is never predicted (counted as 0 in the averages)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.score)?;
+        if let Some(class) = &self.class {
+            write!(f, " of {class}")?;
+        }
+        write!(f, ": {}", self.reason)?;
+        self.in_averages.map_or(Ok(()), |used| write!(f, " ({used})"))
     }
 }
 

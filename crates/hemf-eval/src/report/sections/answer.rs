@@ -34,14 +34,6 @@ pub(super) fn answer(evaluation: &Evaluation, findings: &Findings) -> Vec<String
 }
 
 pub(super) fn headlines(findings: &Findings) -> Vec<Headline> {
-    let shown = [
-        ("Accuracy", "accuracy", findings.report.accuracy),
-        ("Balanced accuracy", "balanced_accuracy", findings.report.balanced_accuracy),
-        ("Macro AUC", "macro.auc", findings.report.macro_average.auc),
-        ("Macro F1", "macro.f1", findings.report.macro_average.f1),
-        ("MCC", "mcc", findings.report.mcc),
-        ("Kappa", "kappa", findings.report.kappa),
-    ];
     let headline = |(name, key, score): (&str, &str, Score)| Headline {
         name: name.to_owned(),
         value: number(score),
@@ -51,7 +43,7 @@ pub(super) fn headlines(findings: &Findings) -> Vec<Headline> {
             None => "no interval".to_owned(),
         },
     };
-    shown.into_iter().map(headline).collect()
+    findings.headlines().into_iter().map(headline).collect()
 }
 
 fn how(findings: &Findings) -> String {
