@@ -137,28 +137,29 @@ impl CrossValidation {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// A line per fold, their mean, and the test images of all folds together with intervals.
+    /// A line per score with each fold, their mean and standard deviation, then the test images of all folds together with
+    /// intervals.
     pub fn to_text(&self) -> String {
-        let percent = |score: &Score| score.value().map_or("-".to_owned(), |value| format!("{:.2}", 100.0 * value));
-        let names: Vec<&str> = self.across.iter().map(|score| score.score).collect();
-        let heading: String = names.iter().map(|name| format!("  {name:>15}")).collect();
-        let mut text = format!("{:16}  images{heading}\n", "");
-        let mut line = |name: &str, images: usize, scores: Vec<String>| {
-            let cells: String = scores.iter().map(|score| format!("  {score:>15}")).collect();
-            let _ = writeln!(text, "{name:16}  {images:>6}{cells}");
+        let number = |score: &Score| score.value().map_or("-".to_owned(), |value| format!("{value:.4}"));
+        let mut text = String::new();
+        let mut line = |name: &str, of_folds: Vec<String>, [mean, deviation]: [&str; 2]| {
+            let cells: String = of_folds.iter().map(|cell| format!(" {cell:>7}")).collect();
+            let _ = writeln!(text, "{name:16}{}", format!("{cells}  {mean:>6}  {deviation:>9}").trim_end());
         };
-        for fold in &self.folds {
-            line(&format!("fold {}", fold.fold), fold.images, fold.scores.iter().map(|(_, s)| percent(s)).collect());
+        let folds = self.folds.iter();
+        line("", folds.clone().map(|fold| format!("fold {}", fold.fold)).collect(), ["mean", "deviation"]);
+        line("images", folds.clone().map(|fold| fold.images.to_string()).collect(), ["", ""]);
+        for (i, AcrossFolds { score, runs }) in self.across.iter().enumerate() {
+            let of_folds = folds.clone().map(|fold| number(&fold.scores[i].1)).collect();
+            line(score, of_folds, [&number(&runs.mean.value), &number(&runs.standard_deviation)]);
         }
-        let images = self.folds.iter().map(|fold| fold.images).sum();
-        line("mean of folds", images, self.across.iter().map(|score| percent(&score.runs.mean.value)).collect());
-        let deviation = |score: &AcrossFolds| percent(&score.runs.standard_deviation);
-        line("their deviation", images, self.across.iter().map(deviation).collect());
-        line("all together", images, headline(&self.pooled).iter().map(|(_, score)| percent(score)).collect());
-        text += "\nall together, with intervals:\n";
-        for name in names {
-            if let Some(estimate) = self.pooled.intervals.as_ref().and_then(|all| all.get(name, None)) {
-                let _ = writeln!(text, "{name:16}  {estimate:.4}");
+        let images: usize = folds.map(|fold| fold.images).sum();
+        let intervals = self.pooled.intervals.as_ref();
+        let level = intervals.map_or_else(Level::default, |all| all.bootstrap.level).get() * 100.0;
+        let _ = writeln!(text, "\nall {images} test images together, with {level} % intervals:");
+        for AcrossFolds { score, .. } in &self.across {
+            if let Some(estimate) = intervals.and_then(|all| all.get(score, None)) {
+                let _ = writeln!(text, "{score:16} {estimate:.4}");
             }
         }
         text
