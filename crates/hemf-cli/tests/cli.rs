@@ -467,7 +467,7 @@ fn info_tells_sizes_of_configurations_runs_and_presets() {
     let config = json(&place.hemf(&["info", "tiny.yaml", "--json", "--set", "model.classes=4"]));
     assert_eq!(config["network"], run["network"]);
     assert_eq!(place.hemf(&["info", "tiny.yaml", "--depth", "2"]).out.matches("stages.0").count(), 1);
-    place.refuses(&["info", "nothing"], 3, &["nothing", "holds no checkpoint"]);
+    place.refuses(&["info", "nothing"], 3, &["nothing: is not there", "presets: hemf, hemf-nano"]);
     place.refuses(&["info", "tiny.yaml", "--set", "data.preprocessing.size=16"], 3, &["too small"]);
 }
 
@@ -575,6 +575,9 @@ fn bad_checkpoints() {
     place.refuses(&["eval", "begun"], 3, &["holds no checkpoint yet: this run has finished no epoch"]);
     place.refuses(&["train", "--resume", "data"], 3, &["is no run folder"]);
     assert_eq!(place.hemf(&["train", "tiny.yaml", "--epochs", "1"]).code, Some(0));
+    for command in [&["eval", "tiny"][..], &["predict", "tiny", "data"], &["train", "--resume", "tiny"]] {
+        place.refuses(command, 3, &["tiny: is not there; did you mean runs/tiny?"]);
+    }
 
     let spare = place.path("spare");
     fs::create_dir(&spare).unwrap();

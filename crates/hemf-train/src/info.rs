@@ -51,7 +51,13 @@ pub fn configuration(target: &Path, over: &[Layer]) -> Result<RunConfig, Error> 
         let layers = [&[Layer::set("preset", "model.preset", name)?], over].concat();
         return Ok(RunConfig::from_layers(&layers)?);
     }
-    let checkpoint = Checkpoint::find(target)?;
+    let checkpoint = Checkpoint::find(target).map_err(|error| match target.exists() {
+        true => error,
+        false => {
+            let presets = ModelConfig::PRESETS.join(", ");
+            Error::checkpoint(target, format!("is not there, and no preset is called so; presets: {presets}"))
+        }
+    })?;
     if !over.is_empty() {
         let what = "cannot change a network that is trained already; name a configuration file or a preset";
         return Err(ConfigError::new("--set", "", what).into());

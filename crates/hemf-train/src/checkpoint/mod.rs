@@ -22,7 +22,7 @@ use candle_core::Tensor;
 use hemf_model::WeightFile;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Error, RunConfig, RunFolder};
+use crate::{Error, RunConfig, RunFolder, run::no_run};
 
 mod diff;
 pub(crate) mod folder;
@@ -105,7 +105,7 @@ impl Checkpoint {
                     Ok(_) => "holds no checkpoint yet: this run has finished no epoch; wait for its first one",
                     Err(_) => "holds no checkpoint: expected a run folder or a folder with a model.safetensors",
                 };
-                Error::checkpoint(path, what)
+                no_run(path, what)
             })
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{Error, OutputConfig, RunConfig, checkpoint::Checkpoint};
+use crate::{Error, OutputConfig, RunConfig, checkpoint::Checkpoint, quoted};
 
 mod begun;
 mod list;
@@ -28,6 +28,17 @@ const MOST_RUNS_OF_A_NAME: usize = 100_000;
 /// A folder with `config.yaml`, `log.jsonl`, `summary.csv`, `checkpoints/{last,previous,best,top}` and `report/`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunFolder(PathBuf);
+
+/// That `what` is wrong with `path`; where there is no such folder, that, and the run of this name that was probably meant.
+pub(crate) fn no_run(path: &Path, what: &str) -> Error {
+    let meant = OutputConfig::default().folder.join(path);
+    let what = match path.exists() {
+        true => what.to_owned(),
+        false if meant.is_dir() => format!("is not there; did you mean {}?", quoted(&meant)),
+        false => "is not there".to_owned(),
+    };
+    Error::checkpoint(path, what)
+}
 
 impl RunFolder {
     /// Makes a new folder as `output` says: its name, or the name with the first number that is free.
@@ -65,8 +76,7 @@ impl RunFolder {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let run = Self(path.into());
         if !run.config_file().is_file() {
-            let what = "is no run folder: it has no config.yaml";
-            return Err(Error::checkpoint(run.0, what));
+            return Err(no_run(&run.0, "is no run folder: it has no config.yaml"));
         }
         Ok(run)
     }
