@@ -222,7 +222,7 @@ pub(crate) struct Over {
     #[arg(long, value_enum)]
     pub(crate) precision: Option<PrecisionName>,
 
-    /// Folder in which the own folder of the run, or series of runs, is made [default: runs]
+    /// Folder in which a run, or series of runs, gets a folder of its own, called by output.name [default: runs]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 

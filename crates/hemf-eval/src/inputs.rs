@@ -152,7 +152,12 @@ impl InputStatistics {
                 (_, "size") => "larger",
                 _ => "of another shape",
             };
-            Some(format!("{how} than the training images ({name} {value:.1}; theirs {low:.1} to {high:.1})"))
+            // Sizes are whole numbers of pixels.
+            let number = |value: f64| if name == "size" { format!("{value:.0}") } else { format!("{value:.1}") };
+            let (low, high) = (number(low), number(high));
+            let theirs = if low == high { low } else { format!("{low} to {high}") };
+            let name = if name == "size" { "shorter side in pixels" } else { name };
+            Some(format!("{how} than the training images ({name} {}; theirs {theirs})", number(value)))
         };
         picture.values().into_iter().zip(ranges).filter_map(sentence).collect()
     }
@@ -198,6 +203,8 @@ mod tests {
             let told = statistics().unlike(&Measures::new(&odd));
             assert!(told.iter().any(|text| text.starts_with(expected)), "{expected}: {told:?}");
         }
+        let told = statistics().unlike(&Measures::new(&picture(900, 117, 20, 30)));
+        assert_eq!(told[0], "larger than the training images (shorter side in pixels 900; theirs 200 to 239)");
         let long = Raster::new(800, 215, 3, vec![117; 800 * 215 * 3]);
         assert!(statistics().unlike(&Measures::new(&long)).iter().any(|text| text.starts_with("of another shape")));
     }

@@ -122,7 +122,7 @@ pub(super) fn run(args: Predict) -> Result<Exit, Failure> {
     eprintln!(
         "{} in {seconds:.1} s, {:.1} a second; {unlike} unlike the training images, {unread} could not be read",
         counted(files.len(), "image"),
-        files.len() as f64 / seconds
+        (files.len() - unread) as f64 / seconds
     );
     Ok(if unread > 0 { Exit::Input } else { Exit::Ok })
 }

@@ -228,9 +228,20 @@ fn show(manifest: &Manifest, path: &Path, json: bool, program: &str) -> Result<E
     } else {
         print(&table(manifest))?;
         eprintln!("written: {}", path.display());
-        eprintln!("next: {program} train CONFIG --data {}", quoted(path));
+        let config = config_for(manifest.rule());
+        eprintln!("next: {program} train {config} --data {}", quoted(path));
+        if manifest.rows().iter().any(|row| row.fold.is_some()) {
+            eprintln!("or, for every fold: {program} cv {config} --data {}", quoted(path));
+        }
     }
     Ok(Exit::Ok)
+}
+
+/// The configuration for a list made by `rule`, where it is at hand; without a checkout of the project it is the user's.
+fn config_for(rule: &str) -> String {
+    let of_a_published_set = ["isic2018", "covid19-ct", "kvasir"].into_iter().find(|name| rule.starts_with(name));
+    let config = format!("configs/{}.yaml", of_a_published_set.unwrap_or("nano"));
+    if Path::new(&config).is_file() { config } else { "CONFIG".to_owned() }
 }
 
 /// Refuses to replace a file that is not this very manifest: trained models hold on to their split by its seal.

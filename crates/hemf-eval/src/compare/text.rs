@@ -41,6 +41,14 @@ impl ComparedRuns {
     }
 }
 
+/// A p value and what Holm's correction makes of it, or once why there is none.
+fn p_value(own: Score, by_holm: Score) -> String {
+    match own {
+        Score::Defined(_) => format!("{own:.4}, by Holm {by_holm:.4}"),
+        Score::Undefined(_) => own.to_string(),
+    }
+}
+
 impl Pair {
     fn to_text(&self) -> String {
         let mut text = format!("\n{} -> {}\n", self.first, self.second);
@@ -52,21 +60,23 @@ impl Pair {
         let right = &self.tests.right;
         let _ = writeln!(
             text,
-            "  right: both {}, only {} {}, only {} {}, neither {}; McNemar's exact p {:.4}, by Holm {:.4}",
+            "  right: both {}, only {} {}, only {} {}, neither {}; McNemar's exact p {}",
             right.both,
             self.first,
             right.only_first,
             self.second,
             right.only_second,
             right.neither,
-            self.tests.p_value,
-            self.holm_p_value
+            p_value(self.tests.p_value, self.holm_p_value)
         );
         for class in &self.tests.classes {
             let _ = writeln!(
                 text,
-                "  AUC of {}: {:.4} -> {:.4}; DeLong's p {:.4}, by Holm {:.4}",
-                class.class, class.auc.first, class.auc.second, class.auc.p_value, class.holm_p_value
+                "  AUC of {}: {:.4} -> {:.4}; DeLong's p {}",
+                class.class,
+                class.auc.first,
+                class.auc.second,
+                p_value(class.auc.p_value, class.holm_p_value)
             );
         }
         let _ = writeln!(
