@@ -85,6 +85,13 @@ fn prepare_train_resume_and_evaluate() {
         "{}",
         said.out
     );
+    assert!(said.err.ends_with("next: hemf train CONFIG --data list.csv\n"), "{}", said.err);
+    fs::create_dir(place.path("configs")).unwrap();
+    fs::copy(place.path("tiny.yaml"), place.path("configs/nano.yaml")).unwrap();
+    let said = place.hemf(&["prepare", "data", "--out", "folds.csv", "--split", "folds", "--folds", "2"]);
+    let next = ["next: hemf train", "or, for every fold: hemf cv"]
+        .map(|way| format!("{way} configs/nano.yaml --data folds.csv\n"));
+    assert!(said.err.ends_with(&next.concat()), "{}", said.err);
     let counts = json(&place.hemf(&["prepare", "data", "--out", "list.csv", "--json", "--ratio", "0.5,0.25,0.25"]));
     assert_eq!(counts["images"]["train"], serde_json::json!([4, 4, 4, 4]));
 
@@ -115,6 +122,11 @@ fn prepare_train_resume_and_evaluate() {
     let said = place.hemf(&["eval"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.err.contains("runs/tiny-2/checkpoints/best") && said.out.contains("macro avg"), "{}", said.err);
+    // What fits on a screen; all is in the report.
+    assert!(said.out.contains("\nMacro AUC ") && said.out.lines().count() < 40, "{}", said.out);
+    assert!(said.err.ends_with("next: hemf predict runs/tiny-2 IMAGES\n"), "{}", said.err);
+    let all = fs::read_to_string(place.path("runs/tiny-2/report/report.txt")).unwrap();
+    assert!(all.contains("auc_one_vs_one") && !said.out.contains("auc_one_vs_one"), "{all}");
     for file in ["report.json", "predictions.csv", "confusion_matrix.svg", "confusion_matrix.png", "roc.svg", "roc.png"]
     {
         assert!(place.path("runs/tiny-2/report").join(file).is_file(), "{file}");

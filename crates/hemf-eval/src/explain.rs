@@ -20,7 +20,7 @@ pub struct Spot {
 }
 
 impl Spot {
-    /// Its name in files and captions: `fusion-4`.
+    /// Its name in files: `fusion-4`.
     pub fn name(self) -> String {
         let branch = match self.branch {
             Branch::Local => "local",
