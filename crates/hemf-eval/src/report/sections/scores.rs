@@ -16,7 +16,11 @@ pub(super) fn pictures(folder: &Path, evaluation: &Evaluation) -> Result<Section
         ("confusion_matrix", "Confusion matrix: true classes are rows, predicted ones columns."),
         ("confusion_matrix_normalised", "The same as shares of each true class."),
         ("roc", "ROC curves, each class against the rest, with the band of their mean."),
-        ("precision_recall", "Precision against recall, each class against the rest."),
+        (
+            "precision_recall",
+            "Precision against recall, each class against the rest. The macro average is the mean of the classes' numbers and \
+             has no curve.",
+        ),
         ("score_histograms", "How probabilities are spread, for images of the class and for others."),
         ("class_scores", "Scores of each class with their intervals."),
     ];
