@@ -96,7 +96,11 @@ fn a_stopped_cross_validation_goes_on_and_tests_every_image_once() {
     images.sort_unstable();
     images.dedup();
     assert_eq!(images.len(), 32);
-    assert!(whole.to_text().contains("mean of folds") && whole.folder.join("report/cross_validation.json").is_file());
+    // A line per score: each fold, their mean, their deviation.
+    let line = format!("{:16} {:>7.4} {:>7.4}  {mean:.4} ", "accuracy", folds_accuracy[0], folds_accuracy[1]);
+    assert!(whole.to_text().contains(&line), "{}", whole.to_text());
+    assert!(whole.to_text().contains("\nall 32 test images together, with 95 % intervals:\naccuracy "));
+    assert!(whole.folder.join("report/cross_validation.json").is_file());
 
     // Stopped in the second fold, then gone on with; the first fold is not trained again.
     let halves = config(dir.path(), "halves", HEMF, &folds);
