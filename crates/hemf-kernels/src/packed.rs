@@ -172,20 +172,8 @@ impl PackedLinear {
         if weight.elem_count() != outputs * inputs {
             bail!("a linear weight is (out, in), not {:?}", weight.dims());
         }
-        let [of_inputs, of_outputs] = scales.values(outputs, inputs)?;
         let weight = weight.contiguous()?;
-        let weight = host(&weight)?;
-        let weight = Packed::by_columns(inputs, outputs, |first, columns| {
-            columns.copy_from_slice(&weight[first * inputs..][..columns.len()]);
-            for (i, column) in columns.chunks_exact_mut(inputs.max(1)).enumerate() {
-                if let Some(scale) = &of_inputs {
-                    column.iter_mut().zip(scale).for_each(|(w, scale)| *w *= scale);
-                }
-                if let Some(scale) = &of_outputs {
-                    column.iter_mut().for_each(|w| *w *= scale[first + i]);
-                }
-            }
-        });
+        let weight = direct::packed(&host(&weight)?, [outputs, inputs, 1, 1], scales.values(outputs, inputs)?);
         Ok(Some(Self { weight, bias: values(bias)?, inputs, outputs }))
     }
 

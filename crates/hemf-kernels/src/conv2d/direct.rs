@@ -135,9 +135,13 @@ pub(crate) fn packed(
     let taps = k * across;
     let patch = inputs * taps;
     Packed::by_columns(patch, outputs, |first, columns| {
-        for (i, column) in columns.chunks_exact_mut(patch).enumerate() {
+        for (i, column) in columns.chunks_exact_mut(patch.max(1)).enumerate() {
             let output = first + i;
-            transpose(&w[output * patch..][..patch], taps, column, inputs, inputs, taps);
+            let filter = &w[output * patch..][..patch];
+            match taps {
+                1 => column.copy_from_slice(filter),
+                _ => transpose(filter, taps, column, inputs, inputs, taps),
+            }
             if let Some(scale) = &of_inputs {
                 let taps = column.chunks_exact_mut(inputs);
                 taps.for_each(|tap| tap.iter_mut().zip(scale).for_each(|(w, scale)| *w *= scale));
