@@ -687,16 +687,33 @@ fn the_quick_start_needs_nothing() {
     let place = Place::new();
     let data = Layer::path("test", "data.path", &place.path("data"));
     let config: RunConfig = quickstart(&[data], &mut Silent).unwrap();
-    assert_eq!(config.output.name, "quickstart");
+    assert_eq!(config.output.name, "nano", "images of one's own have another configuration");
     let arguments = ["train", "--data", "data", "--epochs", "1", "--json"];
     let said = place.hemf(&arguments);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert_eq!(json(&said)["run"], "runs/quickstart");
-    assert!(
-        said.err.contains("no configuration is named, so the quick start's is taken: images of 64x64"),
-        "{}",
-        said.err
-    );
+    assert_eq!(json(&said)["run"], "runs/nano");
+    let note = "no configuration is named, so configs/nano.yaml is taken: images of 112x112 pixels, 1 epoch";
+    assert!(said.err.contains(note), "{}", said.err);
+}
+
+#[test]
+fn configurations_need_no_checkout() {
+    let place = Place::new(); // a folder without configs/
+    for name in ["configs/came/kvasir.yaml", "came/kvasir", "kvasir.yaml"] {
+        let said = place.hemf(&["config", name]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(said.out.contains("configs/kvasir.yaml"), "where settings come from: {}", said.out);
+    }
+    fs::write(place.path("mine.yaml"), "base: covid19-ct-nano.yaml\ntrain: {epochs: 3}\n").unwrap();
+    let said = place.hemf(&["config", "mine.yaml", "--json"]);
+    let config = json(&said);
+    assert_eq!((&config["train"]["epochs"], &config["output"]["name"]), (&3.into(), &"covid19-ct-nano".into()));
+    // A file that is there comes first.
+    fs::write(place.path("nano.yaml"), "output: {name: other}\n").unwrap();
+    assert!(place.hemf(&["config", "nano.yaml"]).out.contains("name: other"));
+    let said = place.hemf(&["config", "kvassir"]);
+    assert_eq!(said.code, Some(3));
+    assert!(said.err.contains("did you mean configs/kvasir.yaml?"), "{}", said.err);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Config {
-    /// Configuration file [default: only the defaults]
+    /// Configuration: a file, or a built-in one such as nano [default: only the defaults]
     file: Option<PathBuf>,
 
     #[command(flatten)]

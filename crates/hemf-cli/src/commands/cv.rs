@@ -14,7 +14,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Cv {
-    /// Configuration file, such as configs/kvasir.yaml
+    /// Configuration: a file, or a built-in one such as kvasir
     config: PathBuf,
 
     #[command(flatten)]

@@ -14,7 +14,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Preview {
-    /// Configuration file, such as configs/isic2018.yaml
+    /// Configuration: a file, or a built-in one such as isic2018
     config: PathBuf,
 
     /// The images: a manifest written by `prepare`, or a folder with a subfolder per class

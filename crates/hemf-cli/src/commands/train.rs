@@ -18,7 +18,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Train {
-    /// Configuration file, such as configs/covid19-ct.yaml [default: the quick start]
+    /// Configuration: a file, or a built-in one such as covid19-ct [default: nano, and the quick start without --data]
     config: Option<PathBuf>,
 
     /// Go on though rows of the manifest, or image files, were changed or are missing; they are taken as they are now

@@ -50,13 +50,16 @@ pub(super) fn check(all: &[Facts]) -> (Vec<Association>, Vec<Finding>) {
     let found: Vec<Association> = all.into_iter().flatten().collect();
     let findings = found.iter().filter(|a| a.v >= WEAK).map(|a| {
         let severity = if a.v >= STRONG { Severity::Warning } else { Severity::Note };
+        let (guessed, commonest) = (100.0 * a.guessed, 100.0 * a.commonest);
+        let told = match guessed - commonest >= 0.05 {
+            true => format!(
+                "told by it alone the class is right for {guessed:.1} % of the images, {commonest:.1} % without it"
+            ),
+            false => "the shares of the classes differ with it".to_owned(),
+        };
         let message = format!(
-            "the class goes with the {} (Cramér's V {:.2}): told by it alone the class is right for {:.1} % of the images, \
-             {:.1} % without it. A network may learn the source and not the disease",
-            a.property,
-            a.v,
-            100.0 * a.guessed,
-            100.0 * a.commonest
+            "the class goes with the {} (Cramér's V {:.2}): {told}. A network may learn the source and not the disease",
+            a.property, a.v
         );
         Finding::new(severity, "telling-property", message, Vec::new())
     });

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::facts::Facts;
 use super::{Finding, Severity};
 use crate::Split;
+use crate::words::counted;
 
 /// Images per class and split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -48,7 +49,7 @@ impl Balance {
             (0..self.splits.len()).map(|i| self.classes.iter().map(|(_, counts)| counts[i]).sum()).collect();
         for (name, counts) in &self.classes {
             if total(counts) < FEW {
-                add(Severity::Warning, "tiny-class", format!("class {name} has {} images", total(counts)));
+                add(Severity::Warning, "tiny-class", format!("class {name} has {}", counted(total(counts), "image")));
             }
             for (i, split) in self.splits.iter().enumerate().filter(|_| split_known) {
                 if counts[i] == 0 && sums[i] > 0 {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::facts::Facts;
 use super::{Concerned, Finding, Severity};
+use crate::words::told;
 
 pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
     let mut files: BTreeMap<[u8; 32], Vec<&Facts>> = BTreeMap::new();
@@ -33,7 +34,7 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
                 Concerned::new(facts, what.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(", "))
             })
         });
-        findings.push(Finding::new(severity, kind, format!("{} {message}", sets.len()), images.collect()));
+        findings.push(Finding::new(severity, kind, told(sets.len(), message), images.collect()));
     };
     add(
         Severity::Error,
@@ -45,13 +46,13 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
         Severity::Error,
         "duplicates-across-splits",
         same_picture.iter().filter(|set| differ(set, &split)).collect(),
-        "pictures are in more than one split: they are tested on what was learnt by heart",
+        "pictures are in more than one split: what was learnt by heart is tested",
     );
     add(
         Severity::Warning,
         "duplicate-files",
         same_file.iter().filter(|set| !differ(set, &split)).collect(),
-        "files are there more than once: they count more than others",
+        "files are there more than once, and count more than others",
     );
     add(
         Severity::Warning,

@@ -6,16 +6,17 @@ use std::path::Path;
 use super::facts::{Facts, Seen};
 use super::{Concerned, Finding, Severity};
 use crate::decode::{Format, lacks_extension};
+use crate::words::told;
 
 pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |severity, kind, message: &str, images: Vec<Concerned>| {
         if !images.is_empty() {
-            let message = format!("{} {message}", images.len());
+            let message = told(images.len(), message);
             findings.push(Finding::new(severity, kind, message, images));
         }
     };
-    add(Severity::Error, "unreadable", "images cannot be read: repair or remove them", unreadable(all));
+    add(Severity::Error, "unreadable", "images cannot be read: to be repaired or removed", unreadable(all));
     add(Severity::Error, "changed", "files are not what the manifest lists: prepare again", changed(all));
     add(
         Severity::Warning,
@@ -43,7 +44,7 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
     add(
         Severity::Warning,
         "dark-16-bit",
-        "pictures have 16-bit grey values, which are cut off at 255 as Pillow does: convert them to 8 bits",
+        "pictures have 16-bit grey values, which are cut off at 255 as Pillow does: better converted to 8 bits",
         each(all, |_, seen| (seen.mode == "L;16").then(String::new)),
     );
     add(

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::Facts;
 use super::{Concerned, Finding, Severity};
 use crate::Split;
+use crate::words::told;
 
 pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
     if all.iter().all(|facts| facts.item.split.is_none()) {
@@ -56,7 +57,7 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
         findings.push(Finding::new(Severity::Error, kind, message, images));
     }
     if findings.iter().all(|finding| finding.severity < Severity::Error) {
-        let message = format!("{crossing} groups are in both validation and test");
+        let message = told(crossing, "groups are in both validation and test");
         findings.push(Finding::new(Severity::Warning, "groups-cross", message, Vec::new()));
     }
     findings

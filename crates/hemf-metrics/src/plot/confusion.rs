@@ -101,7 +101,7 @@ impl Layout {
         };
         let (correct, samples) = (matrix.correct(), matrix.total());
         let accuracy = matrix.accuracy().value();
-        let accuracy = accuracy.map_or("n/a".to_owned(), |share| format!("{:.1} %", share * 100.0));
+        let accuracy = accuracy.map_or("n/a".to_owned(), |share| format!("{} %", percent(share, true)));
         let detail = format!("{unit}; {correct} of {samples} correct ({accuracy})");
         let mut picture = Picture {
             width: (self.left + self.side() + 150.0).max(400.0),
@@ -173,15 +173,16 @@ fn number_size(layout: &Layout, cells: Cells, largest: u64) -> Option<f64> {
     (size >= SMALLEST_TEXT).then_some(size)
 }
 
-/// A share in percent; one that would be rounded to nothing is told from none.
+/// A share in percent; one that would be rounded to nothing is told from none, and one rounded to all from all.
 fn percent(share: f64, decimal: bool) -> String {
     let percent = share * 100.0;
-    match decimal {
-        true if percent < 0.05 => "<0.1".to_owned(),
-        true if percent > 99.95 && share < 1.0 => ">99.9".to_owned(),
-        true => format!("{percent:.1}"),
-        false if percent < 0.5 => "<1".to_owned(),
-        false => format!("{percent:.0}"),
+    match (decimal, share > 0.0, share < 1.0) {
+        (true, true, _) if percent < 0.05 => "<0.1".to_owned(),
+        (true, _, true) if percent >= 99.95 => ">99.9".to_owned(),
+        (true, ..) => format!("{percent:.1}"),
+        (false, true, _) if percent < 0.5 => "<1".to_owned(),
+        (false, _, true) if percent >= 99.5 => ">99".to_owned(),
+        (false, ..) => format!("{percent:.0}"),
     }
 }
 
@@ -256,7 +257,9 @@ mod tests {
         assert_eq!(percent(0.9999, true), ">99.9");
         assert_eq!(percent(1.0, true), "100.0");
         assert_eq!(percent(0.004, false), "<1");
+        assert_eq!(percent(0.997, false), ">99");
         assert_eq!(percent(0.873, false), "87");
+        assert_eq!(percent(0.0, true), "0.0");
     }
 
     #[test]

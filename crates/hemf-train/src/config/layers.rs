@@ -4,11 +4,14 @@
 //! key.path=value` lies over everything. Every layer remembers where it came from, so that an error can
 //! name the file that holds the key.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use serde_yaml::{Mapping, Value};
 
-use super::{ConfigError, typed::nearest};
+use super::{ConfigError, built_in, typed::nearest};
 use crate::quoted;
 
 /// How many `base:` steps are followed before a circle is suspected.
@@ -37,19 +40,26 @@ impl Layer {
         Ok(Self { source: source.to_owned(), tree })
     }
 
-    /// The file at `path` over the chain of files that its `base:` names, lowest first.
+    /// The file at `path` over the chain of files that its `base:` names, lowest first. What is not there as a file may be
+    /// [built in](built_in) under its name.
     pub fn read_chain(path: &Path) -> Result<Vec<Self>, ConfigError> {
         let mut chain = Vec::new();
-        let mut next = Some(path.to_path_buf());
-        while let Some(path) = next {
+        let mut next = Some((path.to_path_buf(), path.to_path_buf()));
+        while let Some((path, named)) = next {
             let source = path.display().to_string();
             if chain.len() == LONGEST_BASE_CHAIN {
                 let circle = "the chain of base files is too long; does it run in a circle?";
                 return Err(ConfigError::new(&source, "base", circle));
             }
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| ConfigError::new(&source, "", unreadable(&path, &error)))?;
-            let mut layer = Self::parse(&source, &text)?;
+            let (mut layer, path) = match std::fs::read_to_string(&path) {
+                Ok(text) => (Self::parse(&source, &text)?, path),
+                Err(error) => match built_in::find(&path).or_else(|| built_in::find(&named)) {
+                    Some((source, text)) if error.kind() == ErrorKind::NotFound => {
+                        (Self::parse(&source, text)?, source.into())
+                    }
+                    _ => return Err(ConfigError::new(&source, "", unreadable(&path, &error))),
+                },
+            };
             next = layer.take_base(&path)?;
             chain.push(layer);
         }
@@ -57,10 +67,29 @@ impl Layer {
         Ok(chain)
     }
 
-    fn take_base(&mut self, path: &Path) -> Result<Option<PathBuf>, ConfigError> {
+    /// The built-in configuration of this name, such as `covid19-ct`, over its base.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub(crate) fn built_in(name: &str) -> Result<Vec<Self>, ConfigError> {
+        let mut chain = Vec::new();
+        let mut next = Some(PathBuf::from(name));
+        while let Some(path) = next {
+            let (source, text) = built_in::find(&path)
+                .ok_or_else(|| ConfigError::new(name, "", "no configuration of this name is built in"))?;
+            let mut layer = Self::parse(&source, text)?;
+            next = layer.take_base(source.as_ref())?.map(|(path, _)| path);
+            chain.push(layer);
+        }
+        chain.reverse();
+        Ok(chain)
+    }
+
+    /// The file that `base:` of the file at `path` stands for, and its name as it is written there.
+    fn take_base(&mut self, path: &Path) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
         match self.tree.shift_remove("base") {
             None => Ok(None),
-            Some(Value::String(base)) => Ok(Some(path.with_file_name("").join(base))),
+            Some(Value::String(base)) => Ok(Some((path.with_file_name("").join(&base), base.into()))),
             Some(_) => {
                 let wrong = "expected the path of another configuration file";
                 Err(ConfigError::new(&self.source, "base", wrong))
@@ -134,6 +163,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> String {
     // By the name without its end: whether it is .yaml or .yml is no difference.
     let stem = |file: &Path| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut named: Vec<(String, PathBuf)> = files.map(|file| (stem(&file), file)).collect();
+    named.extend(built_in::names().map(|name| (name.to_owned(), format!("configs/{name}.yaml").into())));
     named.sort();
     let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
     let meant = nearest(&stem(path), &names).and_then(|name| named.iter().find(|(other, _)| other == name));

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_yaml::{Mapping, Value};
 
+mod built_in;
 mod check;
 mod layers;
 mod origins;
@@ -109,7 +110,8 @@ impl Default for OutputConfig {
 }
 
 impl RunConfig {
-    /// Reads the file at `path` over its `base:` files, with `over` (flags) on top.
+    /// Reads the file at `path`, or the built-in configuration of this name, over its `base:` files, with `over` (flags) on
+    /// top.
     ///
     /// # Errors
     /// [`ConfigError`], when a file cannot be read, a key is unknown, or a value is not allowed.

@@ -7,25 +7,6 @@ use hemf_model::ModelConfig;
 use super::{Network, Order, Target, published};
 use crate::{Error, Layer, RunConfig, config::ConfigError};
 
-macro_rules! embedded {
-    ($name:literal) => {
-        (concat!("configs/", $name), include_str!(concat!("../../../../configs/", $name)))
-    };
-}
-
-const ISIC2018: (&str, &str) = embedded!("isic2018.yaml");
-const KVASIR: (&str, &str) = embedded!("kvasir.yaml");
-const COVID19_CT: (&str, &str) = embedded!("covid19-ct.yaml");
-const SETTINGS: [(&str, &str); 7] = [
-    embedded!("ablations/s1.yaml"),
-    embedded!("ablations/s2.yaml"),
-    embedded!("ablations/s3.yaml"),
-    embedded!("ablations/s4.yaml"),
-    embedded!("ablations/s5.yaml"),
-    embedded!("ablations/s6.yaml"),
-    embedded!("ablations/s7.yaml"),
-];
-
 /// What `--quick` changes beside the network: small pictures, few and strong steps.
 const QUICK: &str = "
 data: {preprocessing: {size: 64}, augmentation: {scale: [0.5, 1.0]}}
@@ -56,23 +37,23 @@ impl Recipe {
 
 /// The data set's configuration.
 pub(super) fn data_set(target: Target) -> Result<RunConfig, Error> {
-    Ok(RunConfig::from_layers(&[layer(base(target))?])?)
+    Ok(RunConfig::from_layers(&Layer::built_in(base(target))?)?)
 }
 
 /// The runs of an order, in the order of the paper's rows.
 pub(super) fn recipes(order: &Order) -> Result<Vec<Recipe>, Error> {
     if order.target == Target::Ablation {
-        let rows = SETTINGS.iter().zip(published::ABLATION).enumerate();
+        let rows = (1..).zip(published::ABLATION);
         return rows
-            .map(|(i, (setting, published))| {
-                let mut layers = vec![layer(base(order.target))?, layer(*setting)?];
+            .map(|(setting, published)| {
+                let mut layers = Layer::built_in(&format!("ablations/s{setting}"))?;
                 layers.extend(quick(order)?);
-                Ok(Recipe { name: format!("S{}", i + 1), published, run: format!("s{}", i + 1), layers })
+                Ok(Recipe { name: format!("S{setting}"), published, run: format!("s{setting}"), layers })
             })
             .collect();
     }
     let (name, published) = published::row(order.network, order.target);
-    let mut layers = vec![layer(base(order.target))?];
+    let mut layers = Layer::built_in(base(order.target))?;
     if order.network == Network::Came {
         layers.push(Layer::set("reproduce", "model.preset", "came")?);
     }
@@ -80,18 +61,13 @@ pub(super) fn recipes(order: &Order) -> Result<Vec<Recipe>, Error> {
     Ok(vec![Recipe { name: name.to_owned(), published, run: "run".to_owned(), layers }])
 }
 
-fn base(target: Target) -> (&'static str, &'static str) {
+/// The name of the data set's configuration.
+fn base(target: Target) -> &'static str {
     match target {
-        Target::Isic2018 | Target::Ablation => ISIC2018,
-        Target::Kvasir => KVASIR,
-        Target::Covid19Ct => COVID19_CT,
+        Target::Isic2018 | Target::Ablation => "isic2018",
+        Target::Kvasir => "kvasir",
+        Target::Covid19Ct => "covid19-ct",
     }
-}
-
-/// An embedded configuration without its `base`, which is laid under it here.
-fn layer((name, text): (&str, &str)) -> Result<Layer, ConfigError> {
-    let own: Vec<&str> = text.lines().filter(|line| !line.starts_with("base:")).collect();
-    Layer::parse(name, &own.join("\n"))
 }
 
 /// The sizes of the small network, which leave alone what a setting of the ablation decides, and [`QUICK`].
