@@ -77,7 +77,11 @@ build() {
     fi
 }
 
-doctor() { "$hemf" doctor --device $device; }
+doctor() {
+    "$hemf" doctor --device $device
+    # Again with the memory of freed tensors kept, which is not the default until it has passed here.
+    [ $device = cpu ] || HEMF_GPU_MEMORY=kept "$hemf" doctor --device $device
+}
 
 speed() {
     local small=()

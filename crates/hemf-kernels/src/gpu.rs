@@ -75,7 +75,8 @@ mod cuda {
     use candle_core::op::BackpropOp;
     use candle_core::{Error, Result, Storage, Tensor};
 
-    /// The variable that, set to `driver`, leaves memory to the driver: for tools that watch each tensor's.
+    /// The variable that, set to `kept`, has the process keep the memory of freed tensors. Without it memory is left to the
+    /// driver, until the pool has been seen to work on a card.
     #[cfg(all(target_os = "linux", not(test)))]
     const MEMORY: &str = "HEMF_GPU_MEMORY";
 
@@ -96,7 +97,7 @@ mod cuda {
             // SAFETY: events order the uses of a tensor on several streams. The caller uses one.
             unsafe { device.disable_event_tracking() };
             #[cfg(all(target_os = "linux", not(test)))]
-            if context.has_async_alloc() && std::env::var_os(MEMORY).is_none_or(|of| of != "driver") {
+            if context.has_async_alloc() && std::env::var_os(MEMORY).is_some_and(|of| of == "kept") {
                 crate::cuda::pool::keep(stream.cu_stream());
             }
         }
