@@ -85,7 +85,7 @@ fn prepare_train_resume_and_evaluate() {
         "{}",
         said.out
     );
-    assert!(said.err.ends_with("next: hemf train CONFIG --data list.csv\n"), "{}", said.err);
+    assert!(said.err.ends_with("next: hemf train configs/nano.yaml --data list.csv\n"), "{}", said.err);
     fs::create_dir(place.path("configs")).unwrap();
     fs::copy(place.path("tiny.yaml"), place.path("configs/nano.yaml")).unwrap();
     let said = place.hemf(&["prepare", "data", "--out", "folds.csv", "--split", "folds", "--folds", "2"]);
@@ -688,11 +688,12 @@ fn the_quick_start_needs_nothing() {
     let data = Layer::path("test", "data.path", &place.path("data"));
     let config: RunConfig = quickstart(&[data], &mut Silent).unwrap();
     assert_eq!(config.output.name, "nano", "images of one's own have another configuration");
-    let arguments = ["train", "--data", "data", "--epochs", "1", "--json"];
+    let set = "data.preprocessing.size=96"; // which the quick start does not allow
+    let arguments = ["train", "--data", "data", "--epochs", "1", "--set", set, "--json"];
     let said = place.hemf(&arguments);
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert_eq!(json(&said)["run"], "runs/nano");
-    let note = "no configuration is named, so configs/nano.yaml is taken: images of 112x112 pixels, 1 epoch";
+    let note = "no configuration is named, so the built-in nano is taken: images of 96x96 pixels, 1 epoch";
     assert!(said.err.contains(note), "{}", said.err);
 }
 
@@ -711,6 +712,19 @@ fn configurations_need_no_checkout() {
     // A file that is there comes first.
     fs::write(place.path("nano.yaml"), "output: {name: other}\n").unwrap();
     assert!(place.hemf(&["config", "nano.yaml"]).out.contains("name: other"));
+    // Nor does a folder of this name stand in the way, and what is built in stays together.
+    fs::create_dir(place.path("kvasir")).unwrap();
+    fs::create_dir(place.path("configs")).unwrap();
+    fs::write(place.path("configs/covid19-ct.yaml"), "train: {epochs: 7}\n").unwrap();
+    assert_eq!(place.hemf(&["config", "kvasir"]).code, Some(0));
+    assert!(place.hemf(&["config", "covid19-ct-nano"]).out.contains("epochs: 70 "));
+    assert!(place.hemf(&["config", "covid19-ct"]).out.contains("epochs: 7 "), "the file that is there");
+    assert_eq!(place.hemf(&["info", "came/kvasir"]).code, Some(0));
+    fs::write(place.path("other.yaml"), "base: nosuch.yaml\n").unwrap();
+    let said = place.hemf(&["config", "other.yaml"]);
+    assert!(said.err.starts_with("error: other.yaml: base: nosuch.yaml: cannot read"), "{}", said.err);
+    let said = place.hemf(&["config", "zzz"]);
+    assert!(said.err.contains("; built in are nano, quickstart, "), "{}", said.err);
     let said = place.hemf(&["config", "kvassir"]);
     assert_eq!(said.code, Some(3));
     assert!(said.err.contains("did you mean configs/kvasir.yaml?"), "{}", said.err);

@@ -51,11 +51,15 @@ pub fn configuration(target: &Path, over: &[Layer]) -> Result<RunConfig, Error> 
         let layers = [&[Layer::set("preset", "model.preset", name)?], over].concat();
         return Ok(RunConfig::from_layers(&layers)?);
     }
+    if let (false, Some(Ok(layers))) = (target.exists(), target.to_str().map(Layer::built_in)) {
+        return Ok(RunConfig::from_layers(&[layers, over.to_vec()].concat())?);
+    }
     let checkpoint = Checkpoint::find(target).map_err(|error| match target.exists() {
         true => error,
         false => {
             let presets = ModelConfig::PRESETS.join(", ");
-            Error::checkpoint(target, format!("is not there, and no preset is called so; presets: {presets}"))
+            let what = "is not there, and no preset or built-in configuration is called so";
+            Error::checkpoint(target, format!("{what}; presets: {presets}"))
         }
     })?;
     if !over.is_empty() {

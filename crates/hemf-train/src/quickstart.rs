@@ -8,25 +8,23 @@ use crate::{Error, Event, Layer, Observer, RunConfig, counted};
 /// # Errors
 /// A value that is not allowed, or a disk that does not take the pictures.
 pub fn quickstart(over: &[Layer], observer: &mut dyn Observer) -> Result<RunConfig, Error> {
-    let with = |name| {
-        let mut layers = Layer::built_in(name)?;
-        layers.extend_from_slice(over);
-        RunConfig::from_layers(&layers)
-    };
-    let own = RunConfig::from_layers(&Layer::built_in("quickstart")?)?.data.path;
-    let config = with("quickstart")?;
-    if let Some(path) = &config.data.path
-        && config.data.path == own
-    {
+    let path = ["data".to_owned(), "path".to_owned()];
+    let named = over.iter().rev().find_map(|layer| layer.value(&path));
+    let own = Layer::built_in("quickstart")?;
+    let is_own = named.is_none_or(|named| own.iter().any(|layer| layer.value(&path) == Some(named)));
+    let with = |under: Vec<Layer>| RunConfig::from_layers(&[under, over.to_vec()].concat());
+    if is_own {
+        let config = with(own)?;
+        let path = config.data.path.clone().unwrap_or_default();
         let note = format!("quick start on generated pictures, in {}", path.display());
         observer.event(&Event::Note(&note));
-        hemf_data::quickstart::ensure(path, &Default::default())?;
+        hemf_data::quickstart::ensure(&path, &Default::default())?;
         return Ok(config);
     }
-    let config = with("nano")?;
+    let config = with(Layer::built_in("nano")?)?;
     let (side, epochs) = (config.data.preprocessing.size, counted(config.train.epochs, "epoch"));
     let note =
-        format!("no configuration is named, so configs/nano.yaml is taken: images of {side}x{side} pixels, {epochs}");
+        format!("no configuration is named, so the built-in nano is taken: images of {side}x{side} pixels, {epochs}");
     observer.event(&Event::Note(&note));
     Ok(config)
 }

@@ -52,7 +52,7 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
         Severity::Warning,
         "duplicate-files",
         same_file.iter().filter(|set| !differ(set, &split)).collect(),
-        "files are there more than once, and count more than others",
+        "files are there more than once: copies count again and again",
     );
     add(
         Severity::Warning,

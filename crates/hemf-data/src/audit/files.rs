@@ -21,7 +21,7 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
     add(
         Severity::Warning,
         "misnamed",
-        "files have an extension that is not their format's; programs that trust names fail on them",
+        "files have the extension of another format; programs that trust names fail there",
         each(all, |facts, seen| {
             let extension = Path::new(&facts.item.path).extension().and_then(|e| e.to_str()).unwrap_or_default();
             let bare = seen.format == Format::Dicom && lacks_extension(Path::new(&facts.item.path));

@@ -165,8 +165,8 @@ fn draw_cells(picture: &mut Picture, layout: &Layout, matrix: &ConfusionMatrix, 
 fn number_size(layout: &Layout, cells: Cells, largest: u64) -> Option<f64> {
     let widest = match cells {
         Cells::Counts => largest.to_string(),
-        Cells::RowShares if layout.classes <= FEW_CLASSES => "100.0".to_owned(),
-        Cells::RowShares => "100".to_owned(),
+        Cells::RowShares if layout.classes <= FEW_CLASSES => ">99.9".to_owned(),
+        Cells::RowShares => ">99".to_owned(),
     };
     let fitting = layout.cell * 0.88 / font::width(&widest, Weight::SemiBold, 1.0);
     let size = fitting.min(layout.cell * 0.45).min(17.0);

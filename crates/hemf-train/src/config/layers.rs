@@ -4,10 +4,7 @@
 //! key.path=value` lies over everything. Every layer remembers where it came from, so that an error can
 //! name the file that holds the key.
 
-use std::{
-    io::ErrorKind,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde_yaml::{Mapping, Value};
 
@@ -40,26 +37,34 @@ impl Layer {
         Ok(Self { source: source.to_owned(), tree })
     }
 
-    /// The file at `path` over the chain of files that its `base:` names, lowest first. What is not there as a file may be
-    /// [built in](built_in) under its name.
+    /// The file at `path` over the chain of files that its `base:` names, lowest first. What is not there as a file may be a
+    /// configuration of `configs/`: the file that is there, or the one that is built in.
     pub fn read_chain(path: &Path) -> Result<Vec<Self>, ConfigError> {
-        let mut chain = Vec::new();
+        let mut chain: Vec<Self> = Vec::new();
         let mut next = Some((path.to_path_buf(), path.to_path_buf()));
-        while let Some((path, named)) = next {
-            let source = path.display().to_string();
+        while let Some((mut path, named)) = next {
             if chain.len() == LONGEST_BASE_CHAIN {
                 let circle = "the chain of base files is too long; does it run in a circle?";
-                return Err(ConfigError::new(&source, "base", circle));
+                return Err(ConfigError::new(&path.display().to_string(), "base", circle));
             }
-            let (mut layer, path) = match std::fs::read_to_string(&path) {
-                Ok(text) => (Self::parse(&source, &text)?, path),
-                Err(error) => match built_in::find(&path).or_else(|| built_in::find(&named)) {
-                    Some((source, text)) if error.kind() == ErrorKind::NotFound => {
-                        (Self::parse(&source, text)?, source.into())
-                    }
-                    _ => return Err(ConfigError::new(&source, "", unreadable(&path, &error))),
-                },
-            };
+            let known = || built_in::find(&path).or_else(|| built_in::find(&named));
+            if !path.is_file()
+                && let Some((file, _)) = known()
+            {
+                if !Path::new(&file).is_file() {
+                    chain.reverse();
+                    return Ok([Self::built_in(&file)?, chain].concat());
+                }
+                path = file.into();
+            }
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                let why = unreadable(&path, &error);
+                match chain.last() {
+                    None => ConfigError::new(&path.display().to_string(), "", why),
+                    Some(above) => ConfigError::new(&above.source, "base", format!("{}: {why}", path.display())),
+                }
+            })?;
+            let mut layer = Self::parse(&path.display().to_string(), &text)?;
             next = layer.take_base(&path)?;
             chain.push(layer);
         }
@@ -75,10 +80,10 @@ impl Layer {
         let mut chain = Vec::new();
         let mut next = Some(PathBuf::from(name));
         while let Some(path) = next {
-            let (source, text) = built_in::find(&path)
+            let (file, text) = built_in::find(&path)
                 .ok_or_else(|| ConfigError::new(name, "", "no configuration of this name is built in"))?;
-            let mut layer = Self::parse(&source, text)?;
-            next = layer.take_base(source.as_ref())?.map(|(path, _)| path);
+            let mut layer = Self::parse(&format!("{file} (built in)"), text)?;
+            next = layer.take_base(file.as_ref())?.map(|(path, _)| path);
             chain.push(layer);
         }
         chain.reverse();
@@ -132,7 +137,7 @@ impl Layer {
     }
 
     /// The value that it has at `path`.
-    pub(super) fn value(&self, path: &[String]) -> Option<&Value> {
+    pub(crate) fn value(&self, path: &[String]) -> Option<&Value> {
         let (last, above) = path.split_last()?;
         let place = above.iter().try_fold(&self.tree, |here, key| here.get(key.as_str())?.as_mapping())?;
         place.get(last.as_str())
@@ -166,9 +171,13 @@ fn unreadable(path: &Path, error: &std::io::Error) -> String {
     named.extend(built_in::names().map(|name| (name.to_owned(), format!("configs/{name}.yaml").into())));
     named.sort();
     let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
-    let meant = nearest(&stem(path), &names).and_then(|name| named.iter().find(|(other, _)| other == name));
-    let meant = meant.map_or_else(String::new, |(_, file)| format!("; did you mean {}?", file.display()));
-    format!("cannot read: {error}{meant}")
+    let whole = path.with_extension("").to_string_lossy().into_owned();
+    let meant = nearest(&stem(path), &names).or_else(|| nearest(&whole, &names));
+    let hint = match meant.and_then(|name| named.iter().find(|(other, _)| other == name)) {
+        Some((_, file)) => format!("did you mean {}?", file.display()),
+        None => format!("built in are {}", built_in::names().collect::<Vec<_>>().join(", ")),
+    };
+    format!("cannot read: {error}; {hint}")
 }
 
 /// The source of the topmost layer that holds `path`, or of the topmost that holds the longest part of it.
