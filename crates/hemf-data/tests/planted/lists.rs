@@ -27,7 +27,7 @@ pub(crate) const LISTS: [Fault; 13] = [
         "a patient in validation and test",
         "groups-cross",
         Warning,
-        "1 groups",
+        "1 group is in both",
         Rows(|rows| same_group(rows, Split::Validation, Split::Test)),
     ),
     ("no patient known", "no-groups", Note, "no groups", Rows(|_| {})),
