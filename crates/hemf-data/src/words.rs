@@ -23,7 +23,7 @@ pub(crate) fn told(count: usize, sentence: &str) -> String {
         "cannot" => "cannot".to_owned(),
         verb => format!("{verb}s"),
     };
-    format!("1 {} {verb} {rest}", noun.trim_end_matches('s'))
+    format!("1 {} {verb} {rest}", noun.strip_suffix('s').unwrap_or(noun))
 }
 
 #[cfg(test)]

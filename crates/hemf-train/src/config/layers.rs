@@ -47,9 +47,8 @@ impl Layer {
                 let circle = "the chain of base files is too long; does it run in a circle?";
                 return Err(ConfigError::new(&path.display().to_string(), "base", circle));
             }
-            let known = || built_in::find(&path).or_else(|| built_in::find(&named));
             if !path.is_file()
-                && let Some((file, _)) = known()
+                && let Some((file, _)) = built_in::find(&path).or_else(|| built_in::find(&named))
             {
                 if !Path::new(&file).is_file() {
                     chain.reverse();
