@@ -2,9 +2,9 @@
 //! them that run along the slots.
 
 use super::Sizes;
-use crate::matmul::{Mat, Start, matmul_here};
+use crate::matmul::{Mat, Packed, Start, matmul_here, matmul_packed_here};
 use crate::parallel::{self, Scattered};
-use crate::simd::multiversion;
+use crate::simd::{multiversion, transpose};
 use rayon::prelude::*;
 
 /// Sums over tokens are taken in blocks of this many, so that their error grows with the number of blocks and not of
@@ -34,11 +34,13 @@ impl Sizes {
 pub(super) fn forward(t: &[f32], mk: &[f32], mv: &[f32], sizes: Sizes) -> Vec<f32> {
     let mut out = parallel::unwritten(t.len());
     let target = Scattered::new(&mut out);
-    let mv = Mat::new(mv, sizes.d(), sizes.slots);
+    let keys = keys(mk, sizes);
+    let mv = Packed::new(Mat::new(mv, sizes.d(), sizes.slots).t());
     (0..sizes.images * sizes.heads).into_par_iter().for_each(|task| {
-        let (weights, _) = attend(sizes.head(t, task), mk, sizes);
+        let (weights, _) = attend(sizes.head(t, task), &keys, sizes);
         let mut product = parallel::unwritten(sizes.tokens * sizes.d());
-        matmul_here(Mat::new(&weights, sizes.tokens, sizes.slots), mv.t(), &mut product, Start::Zero);
+        let weights = Mat::new(&weights, sizes.tokens, sizes.slots);
+        matmul_packed_here(weights, mv.panels(), &mut product, Start::Zero);
         sizes.put(&target, task, &product);
     });
     out
@@ -47,7 +49,7 @@ pub(super) fn forward(t: &[f32], mk: &[f32], mv: &[f32], sizes: Sizes) -> Vec<f3
 /// (dt, dMk, dMv)
 pub(super) fn backward(t: &[f32], mk: &[f32], mv: &[f32], g: &[f32], sizes: Sizes) -> [Vec<f32>; 3] {
     let Sizes { tokens, slots, .. } = sizes;
-    let d = sizes.d();
+    let (d, keys) = (sizes.d(), keys(mk, sizes));
     let mut dt = parallel::unwritten(t.len());
     let target = Scattered::new(&mut dt);
     // Each task writes its part of dt and adds its part of the memories' gradients: dMk, then dMv.
@@ -55,7 +57,7 @@ pub(super) fn backward(t: &[f32], mk: &[f32], mv: &[f32], g: &[f32], sizes: Size
         let (dmk, dmv) = sum.split_at_mut(slots * d);
         for task in tasks {
             let (t, g) = (sizes.head(t, task), sizes.head(g, task));
-            let (weights, sums) = attend(t, mk, sizes);
+            let (weights, sums) = attend(t, &keys, sizes);
             matmul_here(g.t(), Mat::new(&weights, tokens, slots), dmv, Start::Sum);
             let mut change = parallel::unwritten(tokens * slots);
             matmul_here(g, Mat::new(mv, d, slots), &mut change, Start::Zero);
@@ -71,10 +73,18 @@ pub(super) fn backward(t: &[f32], mk: &[f32], mv: &[f32], g: &[f32], sizes: Size
     [dt, dmk, dmv]
 }
 
+/// Mk as (d, S).
+fn keys(mk: &[f32], sizes: Sizes) -> Vec<f32> {
+    let Sizes { slots, .. } = sizes;
+    let mut keys = vec![0.0; mk.len()];
+    transpose(mk, sizes.d(), &mut keys, slots, slots, sizes.d());
+    keys
+}
+
 /// A (N, S) and r (N) of one image and head.
-fn attend(t: Mat, mk: &[f32], sizes: Sizes) -> (Vec<f32>, Vec<f32>) {
+fn attend(t: Mat, keys: &[f32], sizes: Sizes) -> (Vec<f32>, Vec<f32>) {
     let (mut weights, mut sums) = (parallel::unwritten(sizes.tokens * sizes.slots), vec![0.0; sizes.tokens]);
-    matmul_here(t, Mat::new(mk, sizes.slots, sizes.d()).t(), &mut weights, Start::Zero);
+    matmul_here(t, Mat::new(keys, sizes.d(), sizes.slots), &mut weights, Start::Zero);
     normalise(&mut weights, &mut sums, sizes.slots);
     (weights, sums)
 }

@@ -3,9 +3,11 @@
 
 use super::{PANEL, Start};
 use crate::simd::{Vector, vectorised};
+use std::hint::black_box;
+use std::sync::atomic::{Ordering, compiler_fence};
 
-/// Columns of the product that the registers hold at once, in vectors: one where that is enough.
-const ACROSS: usize = 2;
+/// Steps of the innermost loop that are written out, and between two places that are asked for.
+const UNROLL: usize = 2;
 /// Values of a cache line.
 pub(super) const LINE: usize = 16;
 
@@ -41,7 +43,7 @@ pub(super) struct Out {
     pub(super) row: usize,
 }
 
-/// What to ask for at each step of a part; nothing new, where it stays at one place.
+/// What to ask for every [`UNROLL`] steps of a part; nothing new, where it stays at one place.
 #[derive(Clone, Copy)]
 struct Ahead {
     at: *const f32,
@@ -87,36 +89,51 @@ vectorised! {
     /// All that `product` names is readable; of its output, the rows and columns are writable and nobody else's; its
     /// bias has a value for each column; one of `left.row` and `left.step` is 1.
     pub(super) unsafe fn panel<V>(rows: usize, product: Product, next: Next) {
-        let most = if V::LANES == 16 { 12 } else { 6 };
+        // Three vectors across and eight down take the fewest instructions for a product that 32 registers allow: with
+        // another thread on the same core, it is these that are waited for.
+        let across = if V::LANES == 16 { 4 } else { 2 };
+        let most = match product.cols.min(across * V::LANES).div_ceil(V::LANES) {
+            _ if V::LANES < 16 => 6,
+            1 | 2 => 12,
+            3 => 8,
+            _ => 6,
+        };
         let strips = rows.div_ceil(most);
         let (each, longer) = (rows / strips, rows % strips); // heights that differ by one row at most
         // What is read next is asked for evenly all the while: in a burst, or left to the end, it would be waited for.
-        let parts = strips * product.cols.div_ceil(ACROSS * V::LANES);
-        let pace = PANEL.div_ceil(parts).min(LINE);
+        let parts = strips * product.cols.div_ceil(across * V::LANES);
+        let pace = (UNROLL * PANEL).div_ceil(parts).min(LINE);
         let (mut row, mut asked, mut part_of_all) = (0, 0, 0);
         for strip in 0..strips {
             let height = each + usize::from(strip < longer);
             let mut column = 0;
             while column < product.cols {
-                let width = (ACROSS * V::LANES).min(product.cols - column);
+                let width = (across * V::LANES).min(product.cols - column);
                 // SAFETY: a part of what the caller promised.
                 unsafe {
                     let part = product.from(row, column, width);
                     let ahead = match next {
                         Next::Panel(at) => Ahead { at: at.wrapping_add(asked), pace },
-                        Next::Lines(lines) => {
-                            let (at, pace) = lines.get(part_of_all).copied().unwrap_or((part.right.at, 0));
-                            Ahead { at, pace }
-                        }
+                        // Each line by as many parts as there are steps between two places.
+                        Next::Lines(lines) => match lines.get(part_of_all / UNROLL) {
+                            Some(&(at, apart)) => {
+                                Ahead { at: at.wrapping_add(part_of_all % UNROLL * apart), pace: UNROLL * apart }
+                            }
+                            None => Ahead { at: part.right.at, pace: 0 },
+                        },
                     };
-                    match (part.left.step == 1, width <= V::LANES) {
-                        (true, false) => strip_of::<V, false, ACROSS>(height, part, ahead),
-                        (false, false) => strip_of::<V, true, ACROSS>(height, part, ahead),
-                        (true, true) => strip_of::<V, false, 1>(height, part, ahead),
-                        (false, true) => strip_of::<V, true, 1>(height, part, ahead),
+                    match (part.left.step == 1, width.div_ceil(V::LANES)) {
+                        (true, 1) => strip_of::<V, false, 1>(height, part, ahead),
+                        (true, 2) => strip_of::<V, false, 2>(height, part, ahead),
+                        (true, 3) => strip_of::<V, false, 3>(height, part, ahead),
+                        (true, _) => strip_of::<V, false, 4>(height, part, ahead),
+                        (false, 1) => strip_of::<V, true, 1>(height, part, ahead),
+                        (false, 2) => strip_of::<V, true, 2>(height, part, ahead),
+                        (false, 3) => strip_of::<V, true, 3>(height, part, ahead),
+                        (false, _) => strip_of::<V, true, 4>(height, part, ahead),
                     }
                 }
-                asked += product.k * pace;
+                asked += product.k / UNROLL * pace;
                 part_of_all += 1;
                 column += width;
             }
@@ -133,11 +150,16 @@ unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(height: usize,
             match height {
                 // SAFETY: the caller's promises.
                 $($n => unsafe { registers::<V, TURNED, A, $n>(product, ahead) },)*
-                _ => unreachable!("strips have 1 to 12 rows"),
+                _ => unreachable!("strips have 1 to 12 rows, or fewer"),
             }
         };
     }
-    if V::LANES == 16 { heights!(1 2 3 4 5 6 7 8 9 10 11 12) } else { heights!(1 2 3 4 5 6) }
+    match (V::LANES, A) {
+        (16, 1 | 2) => heights!(1 2 3 4 5 6 7 8 9 10 11 12),
+        (16, 3) => heights!(1 2 3 4 5 6 7 8),
+        (16, _) | (_, 1 | 2) => heights!(1 2 3 4 5 6),
+        _ => unreachable!("fewer registers hold two vectors across"),
+    }
 }
 
 /// R rows times up to A vectors of columns. `TURNED`: the left matrix lies with its rows side by side.
@@ -161,30 +183,46 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
                 sums[r][v] = if whole { V::load(at) } else { V::load_first(at, len(v)) };
             }
         }
-        // Every third row has a pointer of its own, so that the others are reached by scaled offsets from it.
+        // Every third row has a pointer of its own, so that the others are reached by scaled offsets from it. The compiler
+        // must not know how they belong together, or it makes pointers to all rows, which registers do not hold.
         let mut thirds: [*const f32; 4] = [left.at; 4];
         if !TURNED {
-            (1..R.div_ceil(3)).for_each(|i| thirds[i] = left.at.add(3 * i * left.row));
+            (1..R.div_ceil(3)).for_each(|i| thirds[i] = black_box(left.at.add(3 * i * left.row)));
         }
         let mut panel = right.at;
-        for p in 0..k {
+        // A macro, since the sums leave their registers for a closure.
+        macro_rules! steps {
+            ($steps:expr) => {
+                for p in 0..$steps {
+                    let mut b = [V::splat(0.0); A];
+                    for v in 0..A {
+                        b[v] = V::load(panel.add(v * V::LANES));
+                    }
+                    panel = panel.add(right.step);
+                    for r in 0..R {
+                        let value = match TURNED {
+                            true => *thirds[0].add(p * left.step + r),
+                            false => *thirds[r / 3].add(r % 3 * left.row + p),
+                        };
+                        let a = V::splat(value);
+                        for v in 0..A {
+                            sums[r][v] = a.mul_add(b[v], sums[r][v]);
+                        }
+                    }
+                    compiler_fence(Ordering::SeqCst);
+                }
+                for third in &mut thirds {
+                    *third = third.add($steps * left.step);
+                }
+            };
+        }
+        for _ in 0..k / UNROLL {
             V::prefetch(ahead.at);
             ahead.at = ahead.at.wrapping_add(ahead.pace);
-            let mut b = [V::splat(0.0); A];
-            for v in 0..A {
-                b[v] = V::load(panel.add(v * V::LANES));
-            }
-            panel = panel.add(right.step);
-            for r in 0..R {
-                let value = match TURNED {
-                    true => *left.at.add(p * left.step + r),
-                    false => *thirds[r / 3].add(r % 3 * left.row + p),
-                };
-                let a = V::splat(value);
-                for v in 0..A {
-                    sums[r][v] = a.mul_add(b[v], sums[r][v]);
-                }
-            }
+            steps!(UNROLL);
+        }
+        if !k.is_multiple_of(UNROLL) {
+            steps!(1);
         }
         for (r, sums) in sums.iter().enumerate() {
             for v in 0..A {
@@ -199,4 +237,4 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
     }
 }
 
-const _: () = assert!(PANEL.is_multiple_of(ACROSS * 16));
+const _: () = assert!(PANEL == 3 * 16 && UNROLL == 2);

@@ -19,9 +19,9 @@ use std::ops::Range;
 /// Values of the widest vector.
 const VECTOR: usize = 16;
 /// Columns of a panel.
-pub(crate) const PANEL: usize = 32;
-/// Rows of a block: with [`PANEL`], 32 KB.
-const DEPTH: usize = 256;
+pub(crate) const PANEL: usize = 48;
+/// Rows of a block: with [`PANEL`], 24 KB.
+const DEPTH: usize = 128;
 /// Values of an output that is still in the second cache when it has been written.
 const LITTLE: usize = 1 << 18;
 
@@ -114,6 +114,21 @@ impl<'a> Panels<'a> {
         }
     }
 
+    /// How many panels there are. One more vector than panels hold goes with the last of them, where the matrix is read as it
+    /// lies: alone it would take as long as two.
+    fn count(&self) -> usize {
+        match *self {
+            Self::Plain(b) if b.cols > PANEL && b.cols % PANEL <= VECTOR => b.cols / PANEL,
+            _ => self.size().1.div_ceil(PANEL),
+        }
+    }
+
+    /// The columns of some of the panels.
+    fn columns(&self, panels: Range<usize>) -> Range<usize> {
+        let to = if panels.end == self.count() { self.size().1 } else { panels.end * PANEL };
+        panels.start * PANEL..to
+    }
+
     /// The panel whose first row and column these are.
     fn panel(&self, row: usize, col: usize) -> Right {
         match self {
@@ -144,7 +159,7 @@ pub(crate) fn matmul_packed(
     finish: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) {
     let n = b.size().1;
-    let across = tile_size(a.rows, n.div_ceil(PANEL), a.cols).1;
+    let across = tile_size(a.rows, b.count(), a.cols).1;
     if whole && across * PANEL < n && a.rows * n <= LITTLE {
         // Few rows: tiles as wide as they are would read the right-hand matrix too often.
         tiles(a, b, out, start, false, |_, _, _| ());
@@ -170,7 +185,7 @@ pub(crate) fn matmul_here_asking(a: Mat, b: Mat, out: &mut [f32], ask: &[(*const
     let b = Panels::plain(b).expect("a matrix of whole vectors");
     check(&a, &b, out);
     let cols = b.size().1;
-    tile(a, b, &Scattered::new(out), cols, 0..a.rows, 0..cols.div_ceil(PANEL), Start::Zero, ask);
+    tile(a, b, &Scattered::new(out), cols, 0..a.rows, 0..b.count(), Start::Zero, ask);
 }
 
 /// [`matmul_packed`] on the calling thread.
@@ -181,7 +196,7 @@ pub(crate) fn matmul_packed_here(a: Mat, b: Panels, out: &mut [f32], start: Star
 fn whole(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
     check(&a, &b, out);
     let cols = b.size().1;
-    tile(a, b, &Scattered::new(out), cols, 0..a.rows, 0..cols.div_ceil(PANEL), start, &[]);
+    tile(a, b, &Scattered::new(out), cols, 0..a.rows, 0..b.count(), start, &[]);
 }
 
 fn check(a: &Mat, b: &Panels, out: &[f32]) {
@@ -193,8 +208,9 @@ fn check(a: &Mat, b: &Panels, out: &[f32]) {
 fn split(a: Mat, b: Panels, out: &mut [f32], start: Start<&[f32]>) {
     const ENOUGH: usize = 16;
     const ROWS: usize = 96;
+    const LEAST: usize = 1024;
     let (m, k, n) = (a.rows, a.cols, b.size().1);
-    let parts = (ENOUGH / m.div_ceil(ROWS).max(1)).min(k / (4 * DEPTH)).max(1);
+    let parts = (ENOUGH / m.div_ceil(ROWS).max(1)).min(k / LEAST).max(1);
     let plain = match b {
         Panels::Plain(plain) if parts > 1 && m * n > 0 => plain,
         _ => return tiles(a, b, out, start, false, |_, _, _| ()),
@@ -237,7 +253,7 @@ fn tiles(
 ) {
     check(&a, &b, out);
     let n = b.size().1;
-    let panels = n.div_ceil(PANEL);
+    let panels = b.count();
     let (rows, across) = match tile_size(a.rows, panels, a.cols) {
         // Finer, since whole rows of fewer tiles would leave threads idle.
         (rows, _) if whole => (rows.min(a.rows.div_ceil(8).next_multiple_of(6)), panels),
@@ -249,10 +265,10 @@ fn tiles(
         let (row, panel) = (i / columns * rows, i % columns * across);
         let (last_row, last_panel) = ((row + rows).min(a.rows), (panel + across).min(panels));
         tile(a, b, &target, n, row..last_row, panel..last_panel, start, &[]);
-        let (from, to) = (panel * PANEL, (last_panel * PANEL).min(n));
+        let columns = b.columns(panel..last_panel);
         for row in row..last_row {
             // SAFETY: inside this task's tile, and the slice is gone before the next one is asked for.
-            finish(row, from, unsafe { target.at(row * n + from, to - from) });
+            finish(row, columns.start, unsafe { target.at(row * n + columns.start, columns.len()) });
         }
     };
     match a.rows.div_ceil(rows.max(1)) * columns {
@@ -297,16 +313,16 @@ fn tile(
     if rows.is_empty() || panels.is_empty() {
         return;
     }
-    crate::profile::product(rows.len(), (panels.end * PANEL).min(n) - panels.start * PANEL, k);
+    let columns = b.columns(panels.clone());
+    crate::profile::product(rows.len(), columns.len(), k);
     if k == 0 {
-        let (from, to) = (panels.start * PANEL, (panels.end * PANEL).min(n));
         for row in rows {
             // SAFETY: inside the tile, which is this call's alone.
-            let out = unsafe { out.at(row * n + from, to - from) };
+            let out = unsafe { out.at(row * n + columns.start, columns.len()) };
             match start {
                 Start::Zero => out.fill(0.0),
                 Start::Sum => {}
-                Start::Bias(bias) => out.copy_from_slice(&bias[from..to]),
+                Start::Bias(bias) => out.copy_from_slice(&bias[columns.clone()]),
             }
         }
         return;
@@ -314,7 +330,8 @@ fn tile(
     for first in (0..k).step_by(DEPTH) {
         let start = if first == 0 { start } else { Start::Sum };
         for panel in panels.clone() {
-            let (from, cols) = (panel * PANEL, PANEL.min(n - panel * PANEL));
+            let columns = b.columns(panel..panel + 1);
+            let (from, cols) = (columns.start, columns.len());
             let left = Left {
                 at: a.data[rows.start * a.row_stride + first * a.col_stride..].as_ptr(),
                 row: a.row_stride,
@@ -354,9 +371,9 @@ impl Lines {
 
     fn after(a: &Mat, b: &Panels, rows: &Range<usize>, panels: &Range<usize>, first: usize, panel: usize) -> Self {
         let mut lines = Self { of: [(std::ptr::null(), 0); Self::MOST], count: 0 };
-        let Panels::Plain(b) = b else { return lines };
+        let Panels::Plain(plain) = b else { return lines };
         let (row, next) = if panel + 1 < panels.end { (first, panel + 1) } else { (first + DEPTH, panels.start) };
-        lines.add(b, row, next * PANEL..((next + 1) * PANEL).min(b.cols));
+        lines.add(plain, row, b.columns(next..next + 1));
         if a.row_stride == 1 {
             let each = rows.len().div_ceil(panels.len()).next_multiple_of(LINE);
             let from = rows.start + (panel - panels.start) * each;

@@ -7,7 +7,7 @@ fn plain(a: Mat, b: Mat) -> Vec<f64> {
     (0..a.rows * b.cols).map(|i| (0..a.cols).map(|k| at(&a, i / b.cols, k) * at(&b, k, i % b.cols)).sum()).collect()
 }
 
-const SHAPES: [(usize, usize, usize); 11] = [
+const SHAPES: [(usize, usize, usize); 13] = [
     (0, 3, 2),
     (3, 0, 2),
     (3, 2, 0),
@@ -19,6 +19,8 @@ const SHAPES: [(usize, usize, usize); 11] = [
     (96, 32, 5000),
     (30, 64, 2500),
     (2000, 17, 9),
+    (17, 48, 129),
+    (60, 112, 130),
 ];
 
 #[test]
