@@ -142,6 +142,21 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// Copies `k` steps of a panel of `cols` columns, a multiple of any vector's lanes, to `to`, one after the other.
+    ///
+    /// # Safety
+    /// They can be read and written there.
+    pub(super) unsafe fn copy<V>(from: Right, k: usize, cols: usize, to: *mut f32) {
+        for p in 0..k {
+            for column in (0..cols).step_by(V::LANES) {
+                // SAFETY: the caller's promise.
+                unsafe { V::load(from.at.add(p * from.step + column)).store(to.add(p * cols + column)) };
+            }
+        }
+    }
+}
+
 /// [`registers`] for a height that is known when the program runs.
 #[inline(always)]
 unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(height: usize, product: Product, ahead: Ahead) {

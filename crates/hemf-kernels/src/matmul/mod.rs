@@ -14,6 +14,7 @@ use crate::parallel::{self, Scattered};
 use kernel::{LINE, Left, Next, Out, Product, Right};
 pub(crate) use packed::{Packed, Panelled};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Values of the widest vector.
@@ -22,6 +23,8 @@ const VECTOR: usize = 16;
 pub(crate) const PANEL: usize = 48;
 /// Rows of a block: with [`PANEL`], 24 KB.
 const DEPTH: usize = 128;
+/// Rows from which on a panel is worth copying together.
+const TOGETHER: usize = 48;
 /// Values of an output that is still in the second cache when it has been written.
 const LITTLE: usize = 1 << 18;
 
@@ -297,6 +300,10 @@ fn tile_size(m: usize, panels: usize, k: usize) -> (usize, usize) {
     (rows, panels.div_ceil(columns))
 }
 
+/// Room for a panel and one vector more.
+#[repr(align(64))]
+struct Room { _values: [f32; DEPTH * (PANEL + VECTOR)] }
+
 /// One tile of the output, whose rows are `n` apart; `ask` is for [`matmul_here_asking`].
 #[allow(clippy::too_many_arguments)]
 fn tile(
@@ -327,6 +334,10 @@ fn tile(
         }
         return;
     }
+    // Panels of a matrix that is read as it lies drive each other from the first cache: they are copied together, where that
+    // is done for enough rows.
+    let together = rows.len() >= TOGETHER && matches!(b, Panels::Plain(_));
+    let mut room = MaybeUninit::<Room>::uninit();
     for first in (0..k).step_by(DEPTH) {
         let start = if first == 0 { start } else { Start::Sum };
         for panel in panels.clone() {
@@ -343,7 +354,13 @@ fn tile(
             // tile lies inside the output and is written by this call alone.
             unsafe {
                 let out = Out { at: out.at(rows.start * n + from, (rows.len() - 1) * n + cols).as_mut_ptr(), row: n };
-                let (k, right) = (DEPTH.min(k - first), b.panel(first, from));
+                let k = DEPTH.min(k - first);
+                let mut right = b.panel(first, from);
+                if together && right.step > cols {
+                    let (at, step) = (room.as_mut_ptr().cast::<f32>(), cols);
+                    kernel::copy(right, k, cols, at);
+                    right = Right { at, step };
+                }
                 let next = match b {
                     Panels::Plain(_) if panel == 0 && first == 0 && !ask.is_empty() => Next::Lines(ask),
                     Panels::Plain(_) => Next::Lines(&lines.of[..lines.count]),
