@@ -89,13 +89,12 @@ vectorised! {
     /// All that `product` names is readable; of its output, the rows and columns are writable and nobody else's; its
     /// bias has a value for each column; one of `left.row` and `left.step` is 1.
     pub(super) unsafe fn panel<V>(rows: usize, product: Product, next: Next) {
-        // Three vectors across and eight down take the fewest instructions for a product that 32 registers allow: with
-        // another thread on the same core, it is these that are waited for.
+        // As near to a square as the registers allow: then the fewest instructions are needed for each product, and these are
+        // what is waited for where another thread, or another guest of a virtual machine, shares the core.
         let across = if V::LANES == 16 { 4 } else { 2 };
-        let most = match product.cols.min(across * V::LANES).div_ceil(V::LANES) {
-            _ if V::LANES < 16 => 6,
-            1 | 2 => 12,
-            3 => 8,
+        let most = match (V::LANES, product.cols.div_ceil(V::LANES)) {
+            (16, 1 | 2) => 12,
+            (16, 3) => 8,
             _ => 6,
         };
         let strips = rows.div_ceil(most);
@@ -165,7 +164,7 @@ unsafe fn strip_of<V: Vector, const TURNED: bool, const A: usize>(height: usize,
             match height {
                 // SAFETY: the caller's promises.
                 $($n => unsafe { registers::<V, TURNED, A, $n>(product, ahead) },)*
-                _ => unreachable!("strips have 1 to 12 rows, or fewer"),
+                _ => unreachable!("strips are no higher than their registers allow"),
             }
         };
     }
@@ -213,7 +212,7 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
                     for v in 0..A {
                         b[v] = V::load(panel.add(v * V::LANES));
                     }
-                    panel = panel.add(right.step);
+                    panel = panel.wrapping_add(right.step);
                     for r in 0..R {
                         let value = match TURNED {
                             true => *thirds[0].add(p * left.step + r),
@@ -224,10 +223,10 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
                             sums[r][v] = a.mul_add(b[v], sums[r][v]);
                         }
                     }
-                    compiler_fence(Ordering::SeqCst);
+                    compiler_fence(Ordering::SeqCst); // or what later steps load takes the registers of the sums
                 }
                 for third in &mut thirds {
-                    *third = third.add($steps * left.step);
+                    *third = third.wrapping_add($steps * left.step);
                 }
             };
         }

@@ -302,7 +302,7 @@ fn tile_size(m: usize, panels: usize, k: usize) -> (usize, usize) {
 
 /// Room for a panel and one vector more.
 #[repr(align(64))]
-struct Room { _values: [f32; DEPTH * (PANEL + VECTOR)] }
+struct Room([MaybeUninit<f32>; DEPTH * (PANEL + VECTOR)]);
 
 /// One tile of the output, whose rows are `n` apart; `ask` is for [`matmul_here_asking`].
 #[allow(clippy::too_many_arguments)]
@@ -337,7 +337,7 @@ fn tile(
     // Panels of a matrix that is read as it lies drive each other from the first cache: they are copied together, where that
     // is done for enough rows.
     let together = rows.len() >= TOGETHER && matches!(b, Panels::Plain(_));
-    let mut room = MaybeUninit::<Room>::uninit();
+    let mut room = Room([MaybeUninit::uninit(); _]);
     for first in (0..k).step_by(DEPTH) {
         let start = if first == 0 { start } else { Start::Sum };
         for panel in panels.clone() {
@@ -357,7 +357,7 @@ fn tile(
                 let k = DEPTH.min(k - first);
                 let mut right = b.panel(first, from);
                 if together && right.step > cols {
-                    let (at, step) = (room.as_mut_ptr().cast::<f32>(), cols);
+                    let (at, step) = (room.0.as_mut_ptr().cast(), cols);
                     kernel::copy(right, k, cols, at);
                     right = Right { at, step };
                 }
