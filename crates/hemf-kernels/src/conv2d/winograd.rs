@@ -118,26 +118,26 @@ pub(crate) enum Source<'a> {
 }
 
 impl Source<'_> {
-    /// The filters of `g` from `input` to the outputs from `first` on.
+    /// The filters of `g` from `input` to the outputs from `first` on; `room` is for those that have to be put together.
     #[inline]
-    fn row(&self, g: &Geometry, input: usize, first: usize, row: &mut Row) {
+    fn row<'a>(&'a self, g: &Geometry, input: usize, first: usize, room: &'a mut Row) -> [&'a [f32; PANEL]; 9] {
         let width = PANEL.min(g.outputs - first);
         match self {
             Self::Weight(w) => {
                 for column in 0..width {
                     let filter: &[f32; 9] = w[((first + column) * g.inputs + input) * 9..].first_chunk().expect("3x3");
-                    (0..9).for_each(|tap| row[tap][column] = filter[tap]);
+                    (0..9).for_each(|tap| room[tap][column] = filter[tap]);
                 }
+                room.each_ref()
             }
             Self::Turned(w) => {
                 let filters = &w[(input * g.outputs + first) * 9..][..width * 9];
                 for (column, filter) in filters.as_chunks::<9>().0.iter().enumerate() {
-                    (0..9).for_each(|tap| row[tap][column] = filter[8 - tap]);
+                    (0..9).for_each(|tap| room[tap][column] = filter[8 - tap]);
                 }
+                room.each_ref()
             }
-            Self::Packed(weight) => {
-                (0..9).for_each(|tap| row[tap] = *weight.row(tap * g.inputs + input, first));
-            }
+            Self::Packed(weight) => std::array::from_fn(|tap| weight.row(tap * g.inputs + input, first)),
         }
     }
 }
@@ -185,9 +185,9 @@ unsafe fn transform_filters(
     at: *mut f32,
     apart: usize,
 ) {
-    let mut filters = [[0.0; PANEL]; 9];
+    let mut room = [[0.0; PANEL]; 9];
     for row in 0..depth {
-        source.row(g, input + row, first, &mut filters);
+        let filters = source.row(g, input + row, first, &mut room);
         // SAFETY: the caller's promise.
         unsafe { tile::of_filters(&filters, at.add(row * PANEL), apart) };
     }

@@ -239,7 +239,7 @@ vectorised! {
     ///
     /// # Safety
     /// [`PANEL`] values can be written at each of the [`POINTS`] places.
-    pub(super) unsafe fn of_filters<V>(filters: &[[f32; PANEL]; 9], at: *mut f32, apart: usize) {
+    pub(super) unsafe fn of_filters<V>(filters: &[&[f32; PANEL]; 9], at: *mut f32, apart: usize) {
         for column in (0..PANEL).step_by(V::LANES) {
             // SAFETY: a vector lies in every row of filters; the caller's promise.
             unsafe {
