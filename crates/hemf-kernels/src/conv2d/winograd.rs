@@ -276,7 +276,7 @@ pub(crate) fn forward_by_panels(
 /// The gradient of the weight, (O, I, 3, 3).
 pub(super) fn backward_weight(g: &Geometry, gradient: &[f32], x: &[f32]) -> Vec<f32> {
     const ROWS: usize = 96;
-    const COLUMNS: usize = 3 * PANEL;
+    const COLUMNS: usize = 2 * PANEL;
     let tiles = Tiles::new(g);
     if tiles.count > FEW_TILES {
         return backward_weight_by_chunks(g, &tiles, gradient, x);

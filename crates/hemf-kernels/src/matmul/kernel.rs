@@ -1,12 +1,12 @@
 //! The innermost loops of a product: a few rows of the left matrix times one panel of the right one, all sums in
 //! registers.
 
-use super::{PANEL, Start};
+use super::{PANEL, Start, VECTOR};
 use crate::simd::{Vector, vectorised};
 use std::hint::black_box;
 use std::sync::atomic::{Ordering, compiler_fence};
 
-/// Steps of the innermost loop that are written out, and between two places that are asked for.
+/// Steps of the innermost loop that are written out.
 const UNROLL: usize = 2;
 /// Values of a cache line.
 pub(super) const LINE: usize = 16;
@@ -20,7 +20,8 @@ pub(super) struct Left {
     pub(super) step: usize,
 }
 
-/// A panel of the right matrix: [`PANEL`] values for each step, `step` apart.
+/// A panel of the right matrix: the values of each step in one piece, `step` apart from those of the next. Whole vectors
+/// are read: what lies between the last column and the next multiple of a vector's lanes must be there, and comes to nothing.
 #[derive(Clone, Copy)]
 pub(super) struct Right {
     pub(super) at: *const f32,
@@ -43,7 +44,7 @@ pub(super) struct Out {
     pub(super) row: usize,
 }
 
-/// What to ask for every [`UNROLL`] steps of a part; nothing new, where it stays at one place.
+/// What to ask for at each step of a part; nothing new, where it stays at one place.
 #[derive(Clone, Copy)]
 struct Ahead {
     at: *const f32,
@@ -86,7 +87,7 @@ vectorised! {
     /// The product of `rows` rows with one panel.
     ///
     /// # Safety
-    /// All that `product` names is readable; of its output, the rows and columns are writable and nobody else's; its
+    /// There is a row. All that `product` names is readable, its panel in whole vectors; of its output, the rows and columns are writable and nobody else's; its
     /// bias has a value for each column; one of `left.row` and `left.step` is 1.
     pub(super) unsafe fn panel<V>(rows: usize, product: Product, next: Next) {
         // As near to a square as the registers allow: then the fewest instructions are needed for each product, and these are
@@ -101,7 +102,7 @@ vectorised! {
         let (each, longer) = (rows / strips, rows % strips); // heights that differ by one row at most
         // What is read next is asked for evenly all the while: in a burst, or left to the end, it would be waited for.
         let parts = strips * product.cols.div_ceil(across * V::LANES);
-        let pace = (UNROLL * PANEL).div_ceil(parts).min(LINE);
+        let pace = PANEL.div_ceil(parts).min(LINE);
         let (mut row, mut asked, mut part_of_all) = (0, 0, 0);
         for strip in 0..strips {
             let height = each + usize::from(strip < longer);
@@ -113,13 +114,10 @@ vectorised! {
                     let part = product.from(row, column, width);
                     let ahead = match next {
                         Next::Panel(at) => Ahead { at: at.wrapping_add(asked), pace },
-                        // Each line by as many parts as there are steps between two places.
-                        Next::Lines(lines) => match lines.get(part_of_all / UNROLL) {
-                            Some(&(at, apart)) => {
-                                Ahead { at: at.wrapping_add(part_of_all % UNROLL * apart), pace: UNROLL * apart }
-                            }
-                            None => Ahead { at: part.right.at, pace: 0 },
-                        },
+                        Next::Lines(lines) => {
+                            let (at, pace) = lines.get(part_of_all).copied().unwrap_or((part.right.at, 0));
+                            Ahead { at, pace }
+                        }
                     };
                     match (part.left.step == 1, width.div_ceil(V::LANES)) {
                         (true, 1) => strip_of::<V, false, 1>(height, part, ahead),
@@ -132,7 +130,7 @@ vectorised! {
                         (false, _) => strip_of::<V, true, 4>(height, part, ahead),
                     }
                 }
-                asked += product.k / UNROLL * pace;
+                asked += product.k * pace;
                 part_of_all += 1;
                 column += width;
             }
@@ -208,6 +206,8 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
         macro_rules! steps {
             ($steps:expr) => {
                 for p in 0..$steps {
+                    V::prefetch(ahead.at);
+                    ahead.at = ahead.at.wrapping_add(ahead.pace);
                     let mut b = [V::splat(0.0); A];
                     for v in 0..A {
                         b[v] = V::load(panel.add(v * V::LANES));
@@ -231,11 +231,9 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
             };
         }
         for _ in 0..k / UNROLL {
-            V::prefetch(ahead.at);
-            ahead.at = ahead.at.wrapping_add(ahead.pace);
             steps!(UNROLL);
         }
-        if !k.is_multiple_of(UNROLL) {
+        for _ in 0..k % UNROLL {
             steps!(1);
         }
         for (r, sums) in sums.iter().enumerate() {
@@ -251,4 +249,5 @@ unsafe fn registers<V: Vector, const TURNED: bool, const A: usize, const R: usiz
     }
 }
 
-const _: () = assert!(PANEL == 3 * 16 && UNROLL == 2);
+// A panel, and one vector more, are at most four of the widest vectors across.
+const _: () = assert!(PANEL == 3 * VECTOR);

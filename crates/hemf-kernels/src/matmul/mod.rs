@@ -1,6 +1,6 @@
 //! Matrix products over tiles that depend on the shape alone.
 //!
-//! The right-hand matrix is read in panels of [`PANEL`] columns and blocks of [`DEPTH`] rows; one block of a panel stays in
+//! The right-hand matrix is read in panels of [`PANEL`] columns (the last may have a vector more) and blocks of [`DEPTH`] rows; one block of a panel stays in
 //! the first cache while the rows of a tile pass by, and [`kernel`] keeps the sums of a few of these in registers. Each
 //! value of the product is the sum over k in order, block by block, whatever the tile it is in: so its bits depend
 //! neither on the threads nor on the tiles.
@@ -163,7 +163,7 @@ pub(crate) fn matmul_packed(
 ) {
     let n = b.size().1;
     let across = tile_size(a.rows, b.count(), a.cols).1;
-    if whole && across * PANEL < n && a.rows * n <= LITTLE {
+    if whole && across < b.count() && a.rows * n <= LITTLE {
         // Few rows: tiles as wide as they are would read the right-hand matrix too often.
         tiles(a, b, out, start, false, |_, _, _| ());
         return parallel::fill_rows(out, n, |first, rows| {
@@ -182,8 +182,8 @@ pub(crate) fn matmul_here(a: Mat, b: Mat, out: &mut [f32], start: Start<&[f32]>)
 }
 
 /// [`matmul_here`] of a right-hand matrix with whole vectors, which asks for what will be read after it while it runs:
-/// cache lines below each other, the first of each and how far apart they are, as many as `a` has columns; as far as there
-/// is room, one of these for every twelve rows.
+/// cache lines below each other, the first of each and how far apart they are, as many as `a` has columns; one of these for
+/// every strip of rows in registers, as many as there are.
 pub(crate) fn matmul_here_asking(a: Mat, b: Mat, out: &mut [f32], ask: &[(*const f32, usize)]) {
     let b = Panels::plain(b).expect("a matrix of whole vectors");
     check(&a, &b, out);
@@ -263,9 +263,9 @@ fn tiles(
         size => size,
     };
     let target = Scattered::new(out);
-    let columns = panels.div_ceil(across.max(1));
+    let tiles_across = panels.div_ceil(across.max(1));
     let task = |i: usize| {
-        let (row, panel) = (i / columns * rows, i % columns * across);
+        let (row, panel) = (i / tiles_across * rows, i % tiles_across * across);
         let (last_row, last_panel) = ((row + rows).min(a.rows), (panel + across).min(panels));
         tile(a, b, &target, n, row..last_row, panel..last_panel, start, &[]);
         let columns = b.columns(panel..last_panel);
@@ -274,7 +274,7 @@ fn tiles(
             finish(row, columns.start, unsafe { target.at(row * n + columns.start, columns.len()) });
         }
     };
-    match a.rows.div_ceil(rows.max(1)) * columns {
+    match a.rows.div_ceil(rows.max(1)) * tiles_across {
         0 => {}
         1 => task(0),
         tasks => (0..tasks).into_par_iter().for_each(task),
@@ -304,7 +304,9 @@ fn tile_size(m: usize, panels: usize, k: usize) -> (usize, usize) {
 #[repr(align(64))]
 struct Room([MaybeUninit<f32>; DEPTH * (PANEL + VECTOR)]);
 
-/// One tile of the output, whose rows are `n` apart; `ask` is for [`matmul_here_asking`].
+/// One tile of the output, whose rows are `n` apart; `ask` is for [`matmul_here_asking`]. Never part of its caller, of which
+/// many may be waiting on one stack: it has a panel's room on it.
+#[inline(never)]
 #[allow(clippy::too_many_arguments)]
 fn tile(
     a: Mat,
@@ -351,9 +353,10 @@ fn tile(
             let start = start.map(|bias| bias[from..from + cols].as_ptr());
             let lines = Lines::after(&a, &b, &rows, &panels, first, panel);
             // SAFETY: `a` and `b` were checked against their slices when made, and the output's size by `check`; the
-            // tile lies inside the output and is written by this call alone.
+            // tile lies inside the output and is written by this call alone. A plain matrix has whole vectors, a packed one is
+            // filled up to them; there is room for a copy of the widest panel and the deepest block.
             unsafe {
-                let out = Out { at: out.at(rows.start * n + from, (rows.len() - 1) * n + cols).as_mut_ptr(), row: n };
+                let out = Out { at: out.from(rows.start * n + from), row: n };
                 let k = DEPTH.min(k - first);
                 let mut right = b.panel(first, from);
                 if together && right.step > cols {
