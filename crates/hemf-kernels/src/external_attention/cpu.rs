@@ -73,7 +73,7 @@ pub(super) fn backward(t: &[f32], mk: &[f32], mv: &[f32], g: &[f32], sizes: Size
     [dt, dmk, dmv]
 }
 
-/// Mk as (d, S).
+/// Mk as (d, S), once for all heads: as it lies, 64 slots are one panel of a product; packed they would be two.
 fn keys(mk: &[f32], sizes: Sizes) -> Vec<f32> {
     let Sizes { slots, .. } = sizes;
     let mut keys = vec![0.0; mk.len()];

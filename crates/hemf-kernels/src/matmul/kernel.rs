@@ -87,8 +87,8 @@ vectorised! {
     /// The product of `rows` rows with one panel.
     ///
     /// # Safety
-    /// There is a row. All that `product` names is readable, its panel in whole vectors; of its output, the rows and columns are writable and nobody else's; its
-    /// bias has a value for each column; one of `left.row` and `left.step` is 1.
+    /// There is a row. All that `product` names is readable, its panel in whole vectors; of its output, the rows and columns
+    /// are writable and nobody else's; its bias has a value for each column; one of `left.row` and `left.step` is 1.
     pub(super) unsafe fn panel<V>(rows: usize, product: Product, next: Next) {
         // As near to a square as the registers allow: then the fewest instructions are needed for each product, and these are
         // what is waited for where another thread, or another guest of a virtual machine, shares the core.

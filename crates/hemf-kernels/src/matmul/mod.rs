@@ -1,9 +1,9 @@
 //! Matrix products over tiles that depend on the shape alone.
 //!
-//! The right-hand matrix is read in panels of [`PANEL`] columns (the last may have a vector more) and blocks of [`DEPTH`] rows; one block of a panel stays in
-//! the first cache while the rows of a tile pass by, and [`kernel`] keeps the sums of a few of these in registers. Each
-//! value of the product is the sum over k in order, block by block, whatever the tile it is in: so its bits depend
-//! neither on the threads nor on the tiles.
+//! The right-hand matrix is read in panels of [`PANEL`] columns (the last may have a vector more) and blocks of [`DEPTH`]
+//! rows; one block of a panel stays in the first cache while the rows of a tile pass by, and [`kernel`] keeps the sums of a
+//! few of these in registers. Each value of the product is the sum over k in order, block by block, whatever the tile it is
+//! in: so its bits depend neither on the threads nor on the tiles.
 
 mod kernel;
 mod packed;
