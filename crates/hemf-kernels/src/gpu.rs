@@ -31,6 +31,15 @@ pub fn gpu_memory(device: &Device) -> Option<(u64, u64)> {
     }
 }
 
+/// Whether this process keeps the memory of freed tensors of a GPU, by `HEMF_GPU_MEMORY` and [`prepare_gpu`].
+pub fn keeps_gpu_memory() -> bool {
+    #[cfg(all(feature = "cuda", target_os = "linux", not(test)))]
+    let kept = crate::cuda::pool::is_there();
+    #[cfg(not(all(feature = "cuda", target_os = "linux", not(test))))]
+    let kept = false;
+    kept
+}
+
 /// Copies tensors from main memory to a device. To a GPU they go by way of pages that the driver has locked, so that a copy
 /// is begun and not waited for.
 pub struct Uploads {
@@ -75,8 +84,8 @@ mod cuda {
     use candle_core::op::BackpropOp;
     use candle_core::{Error, Result, Storage, Tensor};
 
-    /// The variable that, set to `kept`, has the process keep the memory of freed tensors. Without it memory is left to the
-    /// driver, until the pool has been seen to work on a card.
+    /// The variable that, set to `kept`, has the process keep the memory of freed tensors. Without it, or set to `driver`, memory
+    /// is left to the driver, until the pool has been seen to work on a card.
     #[cfg(all(target_os = "linux", not(test)))]
     const MEMORY: &str = "HEMF_GPU_MEMORY";
 
@@ -97,8 +106,14 @@ mod cuda {
             // SAFETY: events order the uses of a tensor on several streams. The caller uses one.
             unsafe { device.disable_event_tracking() };
             #[cfg(all(target_os = "linux", not(test)))]
-            if context.has_async_alloc() && std::env::var_os(MEMORY).is_some_and(|of| of == "kept") {
-                crate::cuda::pool::keep(stream.cu_stream());
+            match std::env::var_os(MEMORY) {
+                Some(of) if of == "kept" => {
+                    if context.has_async_alloc() {
+                        crate::cuda::pool::keep(stream.cu_stream());
+                    }
+                }
+                Some(of) if of != "driver" => candle_core::bail!("{MEMORY} is {of:?}, not `kept` or `driver`"),
+                _ => {}
             }
         }
         Ok(())

@@ -79,7 +79,7 @@ pub use cuda::{launched, suits_at_once};
 pub use depthwise::depthwise;
 pub use elementwise::{add, mul};
 pub use external_attention::external_attention;
-pub use gpu::{Uploads, gpu_memory, prepare_gpu};
+pub use gpu::{Uploads, gpu_memory, keeps_gpu_memory, prepare_gpu};
 pub use host::{composed, native};
 pub use layer_norm::layer_norm;
 pub use linear::linear;

@@ -20,7 +20,7 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
     if grouped < all.len() {
         let without = all.iter().filter(|facts| facts.item.group.is_none());
         let images: Vec<Concerned> = without.map(|facts| Concerned::new(facts, facts.split_name())).collect();
-        let message = format!("{} of {} images have no group: they may be anybody's", images.len(), all.len());
+        let message = told(images.len(), &format!("images have no group, of {}, and may be anybody's", all.len()));
         findings.push(Finding::new(Severity::Note, "images-without-group", message, images));
     }
     let mut splits: BTreeMap<&str, BTreeSet<Split>> = BTreeMap::new();

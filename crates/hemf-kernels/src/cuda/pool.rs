@@ -65,6 +65,11 @@ pub(crate) fn keep(stream: CUstream) {
     }
 }
 
+/// Whether somebody has the pool.
+pub(crate) fn is_there() -> bool {
+    pool().is_some()
+}
+
 /// Says that this thread's stream is noted as a graph, or is not any more. Before, the driver is given all that is free.
 pub(crate) fn noting(on: bool) {
     let mut pool = pool();

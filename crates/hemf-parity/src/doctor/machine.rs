@@ -81,6 +81,8 @@ fn card(device: &Device) -> Vec<Fact> {
     facts.push(fact("compute capability", capability.unwrap_or_else(|_| unknown())));
     let memory = context.mem_get_info().map(|(free, total)| format!("{}, {} free", gib(total), gib(free)));
     facts.push(fact("card's memory", memory.unwrap_or_else(|_| unknown())));
+    let kept = if hemf_kernels::keeps_gpu_memory() { "kept by this process" } else { "left to the driver" };
+    facts.push(fact("freed memory", kept));
     facts
 }
 
