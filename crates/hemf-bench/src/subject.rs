@@ -1,6 +1,6 @@
 //! What is repeated: a network with a batch of random images.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
@@ -14,6 +14,15 @@ use crate::{Settings, Work};
 pub(crate) enum Subject {
     Infer { model: Box<dyn Classifier>, images: Tensor, rounded: Rounded, replay: Replay },
     Train { learner: Box<Learner>, images: Tensor, labels: Tensor, steps: usize },
+}
+
+/// Names the file in errors about its weights, which say only the weight's name.
+fn of<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Error {
+    move |error| {
+        let said = error.to_string();
+        let reason = said.lines().next().unwrap_or_default(); // a backtrace may follow
+        Error::Checkpoint { path: path.to_owned(), what: format!("does not fit the network: {reason}") }
+    }
 }
 
 /// A network of these weights, and copies of them in bf16.
@@ -41,10 +50,11 @@ impl Subject {
                 let images = images.to_dtype(precision.dtype())?;
                 let (model, rounded) = match (images.dtype(), &settings.weights) {
                     (DType::F32, Some(path)) => {
-                        (config.build_packed(weights_builder(path, device())?)?, Rounded::default())
+                        let weights = weights_builder(path, device())?;
+                        (config.build_packed(weights).map_err(of(path))?, Rounded::default())
                     }
                     (DType::F32, None) => (config.build_packed(store.builder())?, Rounded::default()),
-                    (_, Some(path)) => with_rounded(config, read_weights(path)?)?,
+                    (_, Some(path)) => with_rounded(config, read_weights(path)?).map_err(of(path))?,
                     (_, None) => {
                         config.build(store.builder())?;
                         with_rounded(config, store.state().into_iter().collect())?

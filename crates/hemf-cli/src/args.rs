@@ -216,7 +216,7 @@ pub(crate) struct Over {
 
     /// How many times to go through the training images
     #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
+    pub(crate) epochs: Option<usize>,
 
     /// What maps and products are computed in [default: train.precision, f32]; with --resume, from here on
     #[arg(long, value_enum)]

@@ -36,7 +36,7 @@ pub enum Error {
     /// Image files that cannot be decoded.
     #[error(
         "{} of {total} images cannot be used:{}\nmend or remove what is broken, or leave it out: prepare \
-         --skip-unreadable, in training --set data.prepare.unreadable=skip",
+         --skip-unreadable, in training --set data.prepare.unreadable=skip, in eval --allow-changed",
         failures.len(), listed(failures)
     )]
     Images {
@@ -106,7 +106,7 @@ pub enum Error {
 }
 
 /// The way on with data that changed.
-const TAKE_IT: &str = "take all as it is now with --allow-changed (data.allow_changed)";
+const TAKE_IT: &str = "take all as it is now with --allow-changed, in eval or a new run (data.allow_changed)";
 
 /// The kinds of error a program reacts to in different ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

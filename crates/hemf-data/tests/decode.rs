@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hemf_data::{MAX_PIXELS, decode};
+use hemf_data::{MAX_PIXELS, Reading, decode};
 use image::{ExtendedColorType as Colour, ImageEncoder, codecs};
 use tempfile::TempDir;
 
@@ -52,6 +52,21 @@ fn sixteen_bits_keep_the_upper_byte_with_colour_or_alpha() {
         let path = file(&folder, name, &png(width, 1, colour, &samples(&values)));
         assert_eq!(decode(&path).unwrap().pixels(), expected, "{name}");
     }
+}
+
+#[test]
+fn a_window_shows_plain_sixteen_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let values: Vec<u8> = [0u16, 1000, 1100, 1200, 32768, 65535].iter().flat_map(|v| v.to_ne_bytes()).collect();
+    let path = file(&folder, "l16.png", &png(6, 1, Colour::L16, &values));
+    let shown = |window| {
+        let picture = Reading { window: Some(window), ..Reading::default() }.decode(&path).unwrap();
+        picture.pixels().chunks_exact(3).map(|pixel| pixel[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(shown([32768.0, 65536.0]), [0, 4, 4, 5, 128, 255], "all of them: v / 257, rounded");
+    // DICOM's linear function: ((v - (c - 0.5)) / (w - 1) + 0.5) * 255.
+    assert_eq!(shown([1100.0, 201.0]), [0, 1, 128, 255, 255, 255]);
+    assert_eq!(shown([1100.0, 1.0]), [0, 0, 255, 255, 255, 255], "a step");
 }
 
 #[test]

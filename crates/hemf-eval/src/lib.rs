@@ -37,8 +37,8 @@ mod view;
 pub use ask::{Answer, Guess, HeatKind, Question, ask};
 pub use compare::{CompareSettings, ComparedRuns, NamedScore, Pair, RunScores, compare};
 pub use evaluation::{
-    Audit, ClassCount, Column, ErrorPictures, EvalSettings, Evaluation, Facts, FittedTemperature, NetworkFacts,
-    Samples, measure,
+    Audit, ClassCount, Column, EVALUATION, ErrorPictures, EvalSettings, Evaluation, Facts, FittedTemperature,
+    NetworkFacts, Samples, measure,
 };
 pub use files_of::{Files, files_of};
 pub use heat::{HeatMap, seen};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hemf_data::{Check, Manifest, Prepare, Sample, Split};
 
-use crate::{DataConfig, Error, Event, Observer, config::ConfigError};
+use crate::{Checkpoint, DataConfig, Error, Event, Observer, config::ConfigError, quoted};
 
 /// A data set.
 pub(crate) struct Dataset {
@@ -42,6 +42,11 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
         let what = "no data set is named; name a manifest or a folder of images, for example with --data";
         return Err(ConfigError::new("configuration", "data.path", what).into());
     };
+    if !path.exists() {
+        let reason = "is not there (a path that is not absolute begins at the working folder); name where the images or \
+                      their manifest are now with --data";
+        return Err(hemf_data::Error::Folder { path: path.clone(), reason: reason.to_owned() }.into());
+    }
     let manifest = &list_in(path);
     if !manifest.is_dir() {
         let (read, changes) = if data.allow_changed {
@@ -56,6 +61,14 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
         }
         let note = format!("images as listed in {}, split: {}", manifest.display(), read.rule());
         observer.event(&Event::Note(&note));
+        if is_split_otherwise(&data.prepare, &read) {
+            let note = "data.prepare has no effect: the manifest says what the classes and the split are; to split anew, \
+                        prepare the folder by another rule";
+            observer.event(&Event::Note(note));
+        }
+        if let Some(note) = read.cut_off(&data.preprocessing.reading) {
+            observer.event(&Event::Note(&note));
+        }
         return Ok(Dataset { manifest: read, prepared_now: false, changed: !changes.is_empty() });
     }
     let prepare = Prepare { reading: data.preprocessing.reading.clone(), ..data.prepare.clone() };
@@ -64,6 +77,24 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
         observer.event(&Event::Note(notice));
     }
     Ok(Dataset { manifest: prepared.manifest, prepared_now: true, changed: false })
+}
+
+/// Whether `asked`, where it is not the default, would have made another split.
+fn is_split_otherwise(asked: &Prepare, made: &Manifest) -> bool {
+    let other_classes = asked.classes.as_ref().is_some_and(|classes| {
+        classes.len() != made.classes().len() || classes.iter().any(|class| !made.classes().contains(class))
+    });
+    let default = Prepare::default();
+    let other_rule = asked.rule != default.rule && asked.rule.to_string() != made.rule();
+    let other_seed = asked.seed != default.seed && asked.seed != made.seed();
+    other_classes || other_rule || other_seed
+}
+
+/// Where a run keeps the split of this seal, in brackets; or nothing.
+pub(crate) fn kept_split(checkpoint: &Checkpoint, seal: &str) -> String {
+    let kept = checkpoint.run().map(|run| run.manifest());
+    let kept = kept.filter(|path| Manifest::read(path).is_ok_and(|kept| kept.seal() == seal));
+    kept.map_or_else(String::new, |path| format!(" (it is kept: --data {})", quoted(&path)))
 }
 
 /// Every image, in row order.

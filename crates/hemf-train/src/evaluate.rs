@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::atomic::AtomicBool};
 
-use hemf_data::{Loader, Manifest, Prepare, Sample, Split};
+use hemf_data::{Loader, Manifest, Prepare, Sample, Split, Unreadable};
 use hemf_metrics::Predictions;
 
 use crate::{
@@ -30,7 +30,7 @@ impl EvalSet {
     /// The images of `split`: of the data set that the model of `checkpoint` was trained on, or of `data`, whose classes
     /// must be the model's: a manifest, or a folder with a subfolder per class. A folder that has no manifest is taken
     /// whole, whatever `split` is: it has no split of its own, and the training's was made for other images. With
-    /// `allow_changed`, rows and files of a manifest are taken as they are now.
+    /// `allow_changed`, rows and files of a manifest are taken as they are now, and what cannot be read is left out.
     ///
     /// # Errors
     /// Other classes, or no such images; without `data`, [`Error::Integrity`] when the data set is no longer the one of
@@ -48,7 +48,8 @@ impl EvalSet {
         if let Some(path) = data {
             config.path = Some(path.to_path_buf());
             // The training's split and table of labels were made for its own folder.
-            config.prepare = Prepare { classes: config.prepare.classes, ..Prepare::default() };
+            let unreadable = if allow_changed { Unreadable::Skip } else { Unreadable::Refuse };
+            config.prepare = Prepare { classes: config.prepare.classes, unreadable, ..Prepare::default() };
         }
         let Dataset { manifest, prepared_now, .. } = dataset::open(&config, observer)?;
         if manifest.classes() != card.classes {
@@ -64,9 +65,12 @@ impl EvalSet {
         let trained_on = manifest.seal() == card.manifest_seal;
         if data.is_none() && !trained_on && !allow_changed {
             let path = config.path.unwrap_or_default();
-            let what = "is not the data set or split that this model was trained on (the seals differ); restore it, or \
-                        name it with --data to evaluate on it all the same";
-            return Err(Error::Integrity { path, what: what.to_owned() });
+            let split = dataset::kept_split(checkpoint, &card.manifest_seal);
+            let what = format!(
+                "is not the data set or split that this model was trained on (the seals differ); restore it{split}, or name \
+                 it with --data to evaluate on it all the same"
+            );
+            return Err(Error::Integrity { path, what });
         }
         let whole_folder = data.is_some() && prepared_now;
         let samples = match (data, prepared_now) {

@@ -68,7 +68,7 @@ mod tests {
     fn it_says_what_was_asked_and_what_asks_for_less() {
         let config = RunConfig::default();
         let config = RunConfig { model: config.model.clone().with_classes(7), ..config };
-        let plan = MemoryPlan::of(&config, 1000).unwrap();
+        let plan = MemoryPlan::of(&config, 1000, 100).unwrap();
         let lower = lower(&config);
         let asked = Asked { batch: 32, size: 224, expected: Some(&plan), lower: &lower };
         let error = explain_memory(driver(), &asked);

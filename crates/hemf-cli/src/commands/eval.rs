@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hemf_eval::{CostMatrix, EvalSettings, Findings, Predictor, check_score, measure, write_report};
+use hemf_eval::{CostMatrix, EVALUATION, EvalSettings, Findings, Predictor, check_score, measure, write_report};
 use hemf_train::{Checkpoint, RunFolder, Split, quoted};
 
 use super::print;
@@ -30,8 +30,8 @@ pub(crate) struct Eval {
     #[arg(long)]
     allow_changed: bool,
 
-    /// Folder for the report [default: report/ in the run's folder; with --split, --data, --tta or --ensemble one beside
-    /// it whose name says so]
+    /// Folder for the report, a new one or that of another report [default: report/ in the run's folder; for another
+    /// checkpoint than the best, and with --split, --data, --tta or --ensemble, one beside it whose name says so]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -85,6 +85,7 @@ pub(super) fn run(args: Eval, program: &str) -> Result<Exit, Failure> {
         None => RunFolder::newest(Path::new(RUNS))?.path().to_path_buf(),
     };
     let checkpoint = Checkpoint::find(&path)?;
+    args.out.as_deref().map_or(Ok(()), check_out)?;
     let split = Split::from(args.split);
     eprintln!("evaluating {} on {split} images", checkpoint.path().display());
     let Eval { subgroups, targets, resamples, seed, level, errors, .. } = args;
@@ -95,6 +96,7 @@ pub(super) fn run(args: Eval, program: &str) -> Result<Exit, Failure> {
     known.map_err(|what| Failure::usage(format!("--fail-under: {what}")))?;
     let costs = args.costs.map(|file| CostMatrix::read_csv(&file, predictor.classes())).transpose()?;
     let settings = EvalSettings { resamples, seed, level, targets, subgroups, errors, costs };
+    settings.check_shares().map_err(|error| Failure::usage(format!("--level, --targets: {error}")))?;
     let mut progress = Progress::new();
     let data = args.data.as_deref();
     let evaluation = measure(&mut predictor, data, split, args.allow_changed, settings, &mut progress);
@@ -132,10 +134,30 @@ fn demand(text: &str) -> Result<(String, f64), String> {
     }
 }
 
-/// `report` in the run's folder, or here for a checkpoint outside of a run. Other splits, other images and other ways of
-/// asking have folders of their own: `report-validation`, `report-on-SITE`, `report-flips-ensemble-logit`.
+/// A report replaces files and folders by their names: not those of somebody else.
+fn check_out(folder: &Path) -> Result<(), Failure> {
+    let others = folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if !others || folder.join(EVALUATION).is_file() {
+        return Ok(());
+    }
+    let what = format!(
+        "--out: {} is not empty and holds no report (no {EVALUATION}), whose files one may replace; name a new folder",
+        folder.display()
+    );
+    Err(Failure::usage(what))
+}
+
+/// `report` in the run's folder, or here for a checkpoint outside of a run. Other checkpoints, other splits, other images and
+/// other ways of asking have folders of their own: `report-last`, `report-validation`, `report-on-SITE`,
+/// `report-flips-ensemble-logit`.
 fn report_folder(checkpoint: &Checkpoint, split: Split, data: Option<&Path>, asked: &Asked) -> PathBuf {
     let mut name = "report".to_owned();
+    let run = checkpoint.run();
+    let of_run = run.as_ref().and_then(|run| Checkpoint::find(run.path()).ok());
+    if of_run.is_none_or(|of_run| of_run.path() != checkpoint.path()) {
+        let path = checkpoint.path().canonicalize().unwrap_or_else(|_| checkpoint.path().to_path_buf());
+        name += &format!("-{}", path.file_name().unwrap_or_default().to_string_lossy());
+    }
     if split != Split::Test {
         name += &format!("-{split}");
     }
@@ -148,5 +170,5 @@ fn report_folder(checkpoint: &Checkpoint, split: Split, data: Option<&Path>, ask
     for word in asked.words() {
         name += &format!("-{word}");
     }
-    checkpoint.run().map_or_else(PathBuf::new, |run| run.path().to_path_buf()).join(name)
+    run.map_or_else(PathBuf::new, |run| run.path().to_path_buf()).join(name)
 }

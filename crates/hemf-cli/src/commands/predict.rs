@@ -84,7 +84,10 @@ pub(super) fn run(args: Predict) -> Result<Exit, Failure> {
             );
         }
         None => {
-            eprintln!("note: probabilities are not calibrated: no evaluation has fitted a temperature for this network")
+            eprintln!(
+                "note: probabilities are not calibrated: no evaluation has found a temperature for this network (its report \
+                 says why)"
+            );
         }
     }
     if predictor.first().inputs().is_none() {
@@ -119,8 +122,10 @@ pub(super) fn run(args: Predict) -> Result<Exit, Failure> {
     })?;
     written?;
     let seconds = start.elapsed().as_secs_f64();
+    let unlike =
+        predictor.first().inputs().map_or_else(String::new, |_| format!("{unlike} unlike the training images, "));
     eprintln!(
-        "{} in {seconds:.1} s, {:.1} a second; {unlike} unlike the training images, {unread} could not be read",
+        "{} in {seconds:.1} s, {:.1} a second; {unlike}{unread} could not be read",
         counted(files.len(), "image"),
         (files.len() - unread) as f64 / seconds
     );

@@ -13,7 +13,8 @@ pub(super) struct Reading {
     #[arg(long, value_name = "N", default_value_t = 0)]
     frame: u32,
 
-    /// Centre and width of the grey levels shown of DICOM files [default: the file's own]
+    /// Centre and width of the grey levels shown of DICOM files [default: the file's own] and of 16-bit grey (32768,65536 for
+    /// all) [default: cut off at 255]
     #[arg(long, value_name = "C,W", value_parser = window, allow_hyphen_values = true)]
     window: Option<[f64; 2]>,
 }

@@ -33,8 +33,11 @@ pub(super) fn run(args: Runs) -> Result<Exit, Failure> {
         }
     }
     if runs.is_empty() {
-        let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(Failure::input(format!("{}: no runs here; train one first", paths.join(", "))));
+        let told = args.paths.iter().map(|path| match path.exists() {
+            true => format!("{}: no runs here; train one first", path.display()),
+            false => format!("{}: is not there", path.display()),
+        });
+        return Err(Failure::input(told.collect::<Vec<_>>().join("; ")));
     }
     let settings = args.compare.then(|| differing_settings(&runs));
     if args.json {
@@ -55,7 +58,7 @@ pub(super) fn run(args: Runs) -> Result<Exit, Failure> {
 fn table(runs: &[RunSummary]) -> String {
     let mut text = format!(
         "{:<28} {:<9} {:>9} {:>8} {:>9} {:>7} {:>10}  {}\n",
-        "run", "state", "epochs", "steps", "accuracy", "loss", "training", "best by"
+        "run", "state", "epochs", "steps", "val. acc.", "loss", "training", "best by"
     );
     for run in runs {
         let standing = match run.standing {

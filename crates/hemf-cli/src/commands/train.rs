@@ -29,7 +29,7 @@ pub(crate) struct Train {
     over: Over,
 
     /// Go on with an interrupted run: its folder, such as runs/quickstart
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "epochs", "out", "set", "allow_changed"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "set", "allow_changed"])]
     resume: Option<PathBuf>,
 
     /// Train once with each of these seeds, and tell the mean score with its interval
@@ -77,6 +77,14 @@ fn train(args: Train, program: &str, world: &Rc<World>) -> Result<Exit, Failure>
     let stop = stop_on_ctrl_c()?;
     let mut trainer = match &args.resume {
         Some(run) => {
+            if args.over.epochs.is_some() {
+                return Err(Failure::usage(format!(
+                    "--epochs: a run that is taken up keeps its number, which its learning rates follow; a new one goes on \
+                     from its best weights: {program} train {} --set {} --epochs N",
+                    quoted(run.join("config.yaml")),
+                    quoted(format!("train.init={}", run.display()))
+                )));
+            }
             let data = args.over.data.as_deref();
             let mut trainer = Trainer::resume_among(RunFolder::open(run)?, data, Rc::clone(world), progress)?;
             if let Some(precision) = args.over.precision {

@@ -31,6 +31,7 @@ pub(super) struct Seen {
     pub(super) mode: String,
     pub(super) transparent: bool,
     pub(super) turned: bool,
+    pub(super) cut_off: bool,
     pub(super) width: usize,
     pub(super) height: usize,
     /// Hash of size and RGB values: the same for the same picture in any lossless format.
@@ -55,6 +56,7 @@ impl Facts {
                 mode: about.mode,
                 transparent: about.transparent,
                 turned: about.turned && !reading.exif_orientation,
+                cut_off: about.cut_off,
                 width: raster.width(),
                 height: raster.height(),
                 pixels: hasher.finalize(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::facts::{Facts, Seen};
 use super::{Concerned, Finding, Severity};
 use crate::decode::{Format, lacks_extension};
-use crate::words::told;
+use crate::words::{CUT_OFF, told};
 
 pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -41,12 +41,7 @@ pub(super) fn check(all: &[Facts]) -> Vec<Finding> {
         "pictures show hardly anything (one shade)",
         each(all, |_, seen| seen.likeness.is_blank().then(String::new)),
     );
-    add(
-        Severity::Warning,
-        "dark-16-bit",
-        "pictures have 16-bit grey values, which are cut off at 255 as Pillow does: better converted to 8 bits",
-        each(all, |_, seen| (seen.mode == "L;16").then(String::new)),
-    );
+    add(Severity::Warning, "cut-off", CUT_OFF, each(all, |_, seen| seen.cut_off.then(String::new)));
     add(
         Severity::Note,
         "odd-mode",

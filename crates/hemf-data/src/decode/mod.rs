@@ -42,6 +42,8 @@ pub(crate) struct About {
     pub(crate) transparent: bool,
     /// Whether EXIF says that the picture must be turned or mirrored to be seen upright.
     pub(crate) turned: bool,
+    /// Whether grey values above 255 were taken for 255.
+    pub(crate) cut_off: bool,
 }
 
 /// What a file is by its content.
@@ -157,6 +159,7 @@ pub(crate) fn examine(path: &Path, bytes: &[u8], reading: &Reading) -> Result<(R
         mode: mode.or_else(|| mode_in_header(format, bytes)).unwrap_or_else(|| convert::mode(picture).to_string()),
         transparent: convert::is_transparent(picture),
         turned,
+        cut_off: reading.window.is_none() && convert::exceeds_255(picture, is_grey_alpha_16(format, bytes)),
     };
     decoded(bytes, reading, about).map_err(|reason| Error::image(path, reason))
 }
@@ -176,7 +179,7 @@ fn decoded<T>(
         Format::Dicom => {
             let (picture, mode) = dicom_picture(bytes, reading)?;
             let about = about(format, mode, &picture, false);
-            return Ok((convert::to_rgb(picture, false)?, about));
+            return Ok((convert::to_rgb(picture, false, None)?, about));
         }
         Format::Jpeg => {
             let scan = jpeg::scan(bytes);
@@ -193,7 +196,10 @@ fn decoded<T>(
         Format::Bmp => ImageFormat::Bmp,
         Format::WebP => ImageFormat::WebP,
     };
-    let damaged = |error: image::ImageError| error.to_string();
+    let damaged = |error: image::ImageError| match error {
+        image::ImageError::Unsupported(_) => format!("{error}: convert it to 8 or 16 bits, grey or RGB"),
+        _ => error.to_string(),
+    };
     let within = |bytes| {
         let mut limits = Limits::no_limits();
         limits.max_alloc = Some(bytes);
@@ -213,8 +219,12 @@ fn decoded<T>(
     if reading.exif_orientation {
         picture.apply_orientation(orientation);
     }
-    let grey_alpha_16 = format == Format::Png && convert::png_is_grey_alpha_16(bytes);
-    Ok((convert::to_rgb(picture, grey_alpha_16)?, about))
+    Ok((convert::to_rgb(picture, is_grey_alpha_16(format, bytes), reading.window)?, about))
+}
+
+/// Whether a file has 16-bit grey and an alpha channel of its own.
+fn is_grey_alpha_16(format: Format, bytes: &[u8]) -> bool {
+    format == Format::Png && convert::png_is_grey_alpha_16(bytes)
 }
 
 /// The mode by the headers of formats whose decoders do not tell it.

@@ -17,8 +17,9 @@ pub struct Reading {
     pub exif_orientation: bool,
     /// Which frame of a multi-frame DICOM file, from 0.
     pub frame: u32,
-    /// Centre and width of the grey levels shown of a DICOM file, in its units after rescaling. If not
-    /// given, the file's own window, or else the range of its values.
+    /// Centre and width of the grey levels shown. Of a DICOM file, in its units after rescaling; if not given, the file's own
+    /// window, or else the range of its values. Of a PNG or TIFF file of 16-bit grey, [32768, 65536] for all; if not given,
+    /// values above 255 are cut off there, as in the published pipeline.
     pub window: Option<[f64; 2]>,
     /// Larger pictures are brought to a shorter side of so many pixels as they are read. That changes what random crops
     /// of training are made of; the picture cache then holds much smaller entries.

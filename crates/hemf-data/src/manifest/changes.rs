@@ -30,8 +30,8 @@ impl Manifest {
         for (i, problem, found) in now {
             let name = format!("row {} ({}) {problem}", i + 1, rows[i].path);
             match found {
-                Ok(row) => {
-                    rows[i] = row;
+                Ok(inspected) => {
+                    rows[i] = inspected.row;
                     notices.push(format!("{name}: taken as it is now"));
                 }
                 Err(_) => {

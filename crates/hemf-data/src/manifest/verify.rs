@@ -4,7 +4,9 @@ use rayon::prelude::*;
 
 use super::hashes::Hashes;
 use super::{Manifest, Row};
-use crate::{Error, decode};
+use crate::prepare::inspect;
+use crate::words::{CUT_OFF, told};
+use crate::{Error, Reading, decode};
 
 /// How closely [`Manifest::verify`] looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,15 @@ impl Manifest {
                 more: problems.len() - 1,
             }),
         }
+    }
+
+    /// Looks at a few of the images: a sentence about the first whose grey values above 255 are cut off as it is read.
+    pub fn cut_off(&self, reading: &Reading) -> Option<String> {
+        const FEW: usize = 8;
+        let few: Vec<&Row> = self.rows.iter().step_by(self.rows.len().div_ceil(FEW).max(1)).collect();
+        let cut_off = |row: &Row| inspect(&self.root, row.clone(), reading).is_ok_and(|inspected| inspected.cut_off);
+        let found = few.into_par_iter().find_first(|row| cut_off(row))?;
+        Some(told(1, CUT_OFF).replacen("1 picture", &found.path, 1))
     }
 
     /// Rows, by index, whose files are not what they were, and what is wrong with each.

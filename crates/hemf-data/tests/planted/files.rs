@@ -87,7 +87,7 @@ pub(crate) const FILES: [Fault; 26] = [
     ),
     (
         "16-bit grey",
-        "dark-16-bit",
+        "cut-off",
         Warning,
         "a/x.png",
         Files(|root| {

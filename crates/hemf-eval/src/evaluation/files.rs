@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::{ErrorPictures, Evaluation, Facts, Samples};
 use crate::files::{Csv, csv_of, remove, write};
 
-const FACTS: &str = "evaluation.json";
+/// The file that makes a folder an evaluation's: it comes last, and tells of the others.
+pub const EVALUATION: &str = "evaluation.json";
 const PREDICTIONS: &str = "predictions.csv";
 const VALIDATION: &str = "predictions_validation.csv";
 const SAMPLES: &str = "samples.csv";
@@ -25,7 +26,7 @@ const ERRORS_LIST: &str = "errors/list.csv";
 /// What of a report is read by itself.
 const DRAWN: [&str; 3] = ["index.html", "report.json", "report.txt"];
 
-/// [`FACTS`].
+/// What [`EVALUATION`] holds.
 #[derive(Serialize, Deserialize)]
 struct Stored<F> {
     #[serde(flatten)]
@@ -58,7 +59,7 @@ impl Evaluation {
     /// # Errors
     /// [`Error::Write`]; there is then no evaluation in the folder.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        remove(&folder.join(FACTS))?;
+        remove(&folder.join(EVALUATION))?;
         DRAWN.iter().try_for_each(|name| remove(&folder.join(name)))?;
         let mut keeper = Keeper { folder, sums: BTreeMap::new() };
         keeper.keep(PREDICTIONS, &self.predictions.to_csv())?;
@@ -81,8 +82,8 @@ impl Evaluation {
         keeper.keep_csv(ERRORS_LIST, |csv| self.errors_table(csv))?;
         let stored = Stored { facts: &self.facts, files: keeper.sums };
         let json = serde_json::to_string_pretty(&stored)
-            .map_err(|error| Error::Write { path: folder.join(FACTS), source: error.into() })?;
-        write(&folder.join(FACTS), (json + "\n").as_bytes())
+            .map_err(|error| Error::Write { path: folder.join(EVALUATION), source: error.into() })?;
+        write(&folder.join(EVALUATION), (json + "\n").as_bytes())
     }
 
     /// Reads what [`write`](Self::write) wrote.
@@ -90,10 +91,10 @@ impl Evaluation {
     /// # Errors
     /// A file that is missing or cannot be understood; [`Error::Integrity`] for one that is of another evaluation.
     pub fn read(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(FACTS);
+        let path = folder.join(EVALUATION);
         let bad = |what: String| Error::Checkpoint { path: path.clone(), what };
         let text = std::fs::read_to_string(&path)
-            .map_err(|error| bad(format!("cannot be read: {error}; evaluate the run first")))?;
+            .map_err(|error| bad(format!("cannot be read: {error}; evaluate the run first, by `eval`")))?;
         let Stored { facts, files }: Stored<Facts> = serde_json::from_str(&text)
             .map_err(|error| bad(format!("cannot be understood: {error}; evaluate the run again")))?;
         for (name, sum) in &files {
@@ -102,7 +103,7 @@ impl Evaluation {
                 .map_err(|error| Error::Checkpoint { path: path.clone(), what: format!("cannot be read: {error}") })?;
             if blake3::hash(&bytes).to_hex().as_str() != sum {
                 let what = format!(
-                    "is not the one that {FACTS} was written with (its checksum differs); evaluate the run again"
+                    "is not the one that {EVALUATION} was written with (its checksum differs); evaluate the run again"
                 );
                 return Err(Error::Integrity { path, what });
             }

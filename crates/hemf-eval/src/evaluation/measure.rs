@@ -129,8 +129,8 @@ fn keep(
     Ok(Ok(()))
 }
 
-/// The validation images of the training; for a network that came without a data set, those of `data`. Or why there are
-/// none: above all, images split anew may be images that were trained on.
+/// The validation images of the training, in their own place or where `data` has them now; for a network that came without a
+/// data set, those of `data`. Or why there are none: above all, images split anew may be images that were trained on.
 fn validation_set(
     checkpoint: &Checkpoint,
     card: &Card,
@@ -148,7 +148,10 @@ fn validation_set(
                 .to_owned(),
         ),
         // Of a folder without a manifest all images would be taken: the measured ones too.
-        (Err(error), Some(data)) if came_without => open(Some(data)).ok().filter(|set| !set.whole_folder).ok_or(error),
+        (Err(error), Some(data)) => {
+            let set = open(Some(data)).ok().filter(|set| !set.whole_folder && (set.trained_on || came_without));
+            set.ok_or(error)
+        }
         (result, _) => result,
     }
 }

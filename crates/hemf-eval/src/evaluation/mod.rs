@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::{Averaging, Views};
 
 pub use audit::{Audit, ClassCount};
+pub use files::EVALUATION;
 pub use measure::measure;
 pub use samples::{Column, Samples};
 pub use settings::EvalSettings;

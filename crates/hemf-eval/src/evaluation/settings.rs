@@ -33,12 +33,19 @@ impl Default for EvalSettings {
 }
 
 impl EvalSettings {
+    /// Whether the level and the targets can be.
+    ///
+    /// # Errors
+    /// One that is no share between 0 and 1.
+    pub fn check_shares(&self) -> Result<(), Error> {
+        Level::new(self.level)?;
+        self.targets.iter().try_for_each(|&target| Target::sensitivity(target).map(drop))?;
+        Ok(())
+    }
+
     /// What would else be found wrong when all is computed.
     pub(super) fn check(&self, classes: usize) -> Result<(), Error> {
-        Level::new(self.level)?;
-        for &target in &self.targets {
-            Target::sensitivity(target)?;
-        }
+        self.check_shares()?;
         match &self.costs {
             Some(costs) => Ok(costs.check(classes)?),
             None => Ok(()),

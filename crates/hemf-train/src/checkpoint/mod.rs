@@ -103,6 +103,9 @@ impl Checkpoint {
             .ok_or_else(|| {
                 let what = match RunFolder::open(path) {
                     Ok(_) => "holds no checkpoint yet: this run has finished no epoch; wait for its first one",
+                    Err(_) if path.join("fold-1").is_dir() => {
+                        "is a cross-validation: name one of its folds, such as fold-1 in it"
+                    }
                     Err(_) => "holds no checkpoint: expected a run folder or a folder with a model.safetensors",
                 };
                 no_run(path, what)
@@ -126,7 +129,8 @@ impl Checkpoint {
 
     /// The run that this checkpoint belongs to, when it lies in one.
     pub fn run(&self) -> Option<RunFolder> {
-        RunFolder::open(self.0.parent()?.parent()?).ok()
+        // RUN/checkpoints/best, or RUN/checkpoints/top/NAME.
+        self.0.ancestors().skip(2).take(2).find_map(|folder| RunFolder::open(folder).ok())
     }
 
     /// Writes the checkpoint in place of the one that was there.

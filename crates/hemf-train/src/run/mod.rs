@@ -123,6 +123,11 @@ impl RunFolder {
         self.0.join("config.yaml")
     }
 
+    /// The images and their split.
+    pub fn manifest(&self) -> PathBuf {
+        self.0.join("manifest.csv")
+    }
+
     /// A line for each step and epoch.
     pub fn log(&self) -> PathBuf {
         self.0.join("log.jsonl")

@@ -12,10 +12,15 @@ pub(super) fn is_head(name: &str) -> bool {
     name.starts_with("conv_head.")
 }
 
-/// Fills `store` with the weights at `path`; a head made for another number of classes, or not whole, is left out.
-/// Returns a sentence about what was done.
-pub(super) fn start_from(store: &ParamStore, model: &ModelConfig, path: &Path) -> Result<String, Error> {
-    let mut tensors = read(path)?;
+/// Fills `store`, of a network that is to know `classes`, with the weights at `path`; a head made for another number of them, or
+/// not whole, is left out. Returns a sentence about what was done.
+pub(super) fn start_from(
+    store: &ParamStore,
+    model: &ModelConfig,
+    classes: &[String],
+    path: &Path,
+) -> Result<String, Error> {
+    let (mut tensors, known) = read(path)?;
     let wanted = store.state();
     let fits = |name: &str, tensor: &Tensor| tensors.get(name).is_some_and(|found| found.shape() == tensor.shape());
     let has_head = tensors.keys().any(|name| is_head(name));
@@ -32,10 +37,11 @@ pub(super) fn start_from(store: &ParamStore, model: &ModelConfig, path: &Path) -
         return Err(Error::checkpoint(path, what));
     }
     let mut note = format!("starting from {} ({} tensors)", path.display(), report.loaded);
-    note += match (keep_head, has_head) {
-        (true, _) => "",
-        (false, true) => "; its head was made for other classes and is left out",
-        (false, false) => "; it has no head, which starts afresh",
+    note += &match (keep_head, has_head, known.filter(|known| known != classes)) {
+        (true, _, None) => String::new(),
+        (true, _, Some(known)) => format!("; its head, which is kept, knows the classes {}", known.join(", ")),
+        (false, true, _) => "; its head was made for other classes and is left out".to_owned(),
+        (false, false, _) => "; it has no head, which starts afresh".to_owned(),
     };
     if !report.dead.is_empty() {
         note += &format!("; {} tensors that the network does not use skipped", report.dead.len());
@@ -74,10 +80,11 @@ fn of(path: &Path) -> impl Fn(hemf_model::Error) -> Error {
     }
 }
 
-/// The tensors of a weight file, a checkpoint or a run.
-fn read(path: &Path) -> Result<HashMap<String, Tensor>, Error> {
+/// The tensors of a weight file, a checkpoint or a run, and its classes where they are known.
+fn read(path: &Path) -> Result<(HashMap<String, Tensor>, Option<Vec<String>>), Error> {
     if path.is_dir() || Checkpoint::is_model_of_one(path) {
-        return Ok(Checkpoint::find(path)?.model()?.weights.tensors()?);
+        let model = Checkpoint::find(path)?.model()?;
+        return Ok((model.weights.tensors()?, Some(model.card.classes)));
     }
-    Ok(hemf_model::read_weights(path)?)
+    Ok((hemf_model::read_weights(path)?, None))
 }

@@ -2,7 +2,9 @@
 
 use super::{Trainer, plan::MemoryPlan};
 use crate::{
-    Asked, Error, RunConfig, explain_memory,
+    Asked, Error, RunConfig,
+    device::device,
+    explain_memory,
     process::{free_memory, peak_memory},
     room::lower,
     words::in_words,
@@ -14,10 +16,28 @@ pub(super) fn no_room(error: Error, config: &RunConfig, plan: &MemoryPlan) -> Er
     explain_memory(error, &Asked { batch, size, expected: Some(plan), lower: &lower })
 }
 
+/// A sentence about the memory that training is expected to take, with advice where there is less than that, and whether it
+/// fits. With `train.recompute` less is needed than is told.
+pub(super) fn expected(plan: &MemoryPlan, config: &RunConfig) -> (String, bool) {
+    let note = format!("memory: {plan}");
+    let free = match device().is_cuda() {
+        true => hemf_kernels::gpu_memory(device()).map(|(free, _)| free),
+        false => free_memory(),
+    };
+    let Some(free) = free.filter(|free| *free < plan.total) else { return (note, true) };
+    let (batch, accumulate) = (config.train.batch.div_ceil(2), 2 * config.train.accumulate);
+    let note = format!(
+        "{note}; only {} are free: train.batch={batch} with train.accumulate={accumulate} keeps half the maps for as many \
+         images a step, but batch norm then sees them in halves",
+        in_words(free)
+    );
+    (note, config.train.recompute)
+}
+
 impl Trainer {
     /// The error of a run, with what to do where a GPU had no room. What was written before stays as it was.
     pub(super) fn explained(&self, error: Error) -> Error {
-        match MemoryPlan::of(&self.card.config, self.learner.optimizer().values()) {
+        match self.memory_plan() {
             Ok(plan) => no_room(error, &self.card.config, &plan),
             Err(_) => error,
         }
@@ -25,20 +45,11 @@ impl Trainer {
 
     /// A sentence about the memory that training will take; with advice, when there is less than that.
     pub(super) fn expected_memory(&self) -> Result<String, Error> {
-        let trained = self.learner.optimizer().values();
-        let plan = MemoryPlan::of(&self.card.config, trained)?;
-        let mut note = format!("memory: {plan}");
-        if let Some(free) = free_memory().filter(|free| *free < plan.total) {
-            let batch = self.card.config.train.batch;
-            note += &format!(
-                "; only {} are free: train.batch={} with train.accumulate={} keeps half the maps for as many images a \
-                 step, but batch norm then sees them in halves",
-                in_words(free),
-                batch.div_ceil(2),
-                2 * self.card.config.train.accumulate
-            );
-        }
-        Ok(note)
+        Ok(expected(&self.memory_plan()?, &self.card.config).0)
+    }
+
+    fn memory_plan(&self) -> Result<MemoryPlan, Error> {
+        MemoryPlan::of(&self.card.config, self.learner.optimizer().values(), self.training.samples().len())
     }
 
     /// After the first step of this process, a sentence about the memory that it took.

@@ -116,12 +116,13 @@ impl Trainer {
 
     /// Fills the new run's folder with what is known before the first step.
     fn begin(mut config: RunConfig, data: &Dataset, parts: Parts, folder: &RunFolder) -> Result<Self, Error> {
+        // Kept in any case: a split that is made anew elsewhere can be had back.
+        let list = folder.manifest();
+        if parts.world.is_first() {
+            data.manifest.write(&list)?;
+        }
         if data.is_unwritten() {
-            let path = folder.path().join("manifest.csv");
-            if parts.world.is_first() {
-                data.manifest.write(&path)?;
-            }
-            config.data.path = Some(path);
+            config.data.path = Some(list);
         }
         let lock = match parts.world.is_first() {
             true => {

@@ -37,7 +37,7 @@ impl Parts {
         config.model = with_classes_of(config.model.clone(), manifest)?;
         let mut parts = Self::build(config, manifest, world)?;
         if let Some(path) = &config.train.init {
-            let note = init::start_from(&parts.store, &config.model, path)?;
+            let note = init::start_from(&parts.store, &config.model, manifest.classes(), path)?;
             observer.event(&Event::Note(&note));
             parts.average(config)?;
         }

@@ -11,10 +11,15 @@ use candle_core::Tensor;
 use hemf_model::Mode;
 use serde::Serialize;
 
-use super::{Trainer, memory::no_room, parts::Parts};
+use super::{
+    Trainer,
+    memory::{expected, no_room},
+    parts::Parts,
+};
 use crate::{
-    Error, Every, Observer, OptimizerConfig, Precision, RunConfig, StepBatch, Targets, Validate, dataset,
+    Error, Event, Every, Observer, OptimizerConfig, Precision, RunConfig, StepBatch, Targets, Validate, dataset,
     process::peak_memory,
+    room::lower,
     words::{duration, in_words},
 };
 
@@ -69,11 +74,11 @@ pub struct MemoryPlan {
 }
 
 impl MemoryPlan {
-    /// For a network of known classes. `trained` are the values that the optimizer changes.
+    /// For a network of known classes. `trained` are the values that the optimizer changes, of `images` each batch takes some.
     ///
     /// # Errors
     /// Sizes that no network can be built from.
-    pub(crate) fn of(config: &RunConfig, trained: usize) -> Result<Self, Error> {
+    pub(crate) fn of(config: &RunConfig, trained: usize, images: usize) -> Result<Self, Error> {
         let size = config.data.preprocessing.size;
         let part = config.model.size_report(size, size)?;
         let (train, values) = (&config.train, part.parameters.used as u64);
@@ -85,7 +90,8 @@ impl MemoryPlan {
         let weights = 4 * values * copies;
         let gradients = 4 * values + if train.accumulate > 1 { 4 * trained as u64 } else { 0 };
         let half = if train.precision == Precision::Bf16 { 2 } else { 1 };
-        let (moments, maps) = (4 * trained as u64 * moments, part.memory.training * train.batch as u64 / half);
+        let (moments, maps) =
+            (4 * trained as u64 * moments, part.memory.training * train.batch.min(images) as u64 / half);
         Ok(Self { weights, gradients, moments, maps, total: weights + gradients + moments + maps })
     }
 }
@@ -143,7 +149,8 @@ impl Trainer {
     /// would take. No folder is made. `None` when `stop` was raised on the way.
     ///
     /// # Errors
-    /// Whatever would keep the run from its first steps, numbers that are not finite among them.
+    /// Whatever would keep the run from its first steps, numbers that are not finite among them; [`Error::NoRoom`] where more
+    /// memory is expected to be needed than is free.
     pub fn plan(mut config: RunConfig, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Option<Plan>, Error> {
         let data = dataset::open(&config.data, observer)?;
         let mut parts = Parts::start(&mut config, &data.manifest, Rc::default(), observer)?;
@@ -151,7 +158,13 @@ impl Trainer {
         let network = config.model.size_report(size, size)?;
         let steps_per_epoch = parts.training.steps().div_ceil(config.train.accumulate);
         let trained = parts.learner.optimizer().values();
-        let memory = MemoryPlan::of(&config, trained)?;
+        let memory = MemoryPlan::of(&config, trained, parts.training.samples().len())?;
+        let (expected, fits) = expected(&memory, &config);
+        observer.event(&Event::Note(&expected));
+        if !fits {
+            let what = format!("no steps are timed, for which there seems to be no room. {}", lower(&config));
+            return Err(Error::NoRoom { what });
+        }
         let times = parts.time_steps(config.train.accumulate, stop);
         let Some(times) = times.map_err(|error| no_room(error, &config, &memory))? else { return Ok(None) };
         let seconds_per_step = times.iter().sum::<f64>() / times.len().max(1) as f64;

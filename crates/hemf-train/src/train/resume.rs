@@ -49,12 +49,11 @@ impl Trainer {
         }
         let data = dataset::open(&card.config.data, observer)?;
         if data.manifest.seal() != card.manifest_seal {
-            return Err(Error::Integrity {
-                path: checkpoint.path().to_path_buf(),
-                what: "was trained on another data set or split than the manifest now given \
-                       (the seals differ)"
-                    .to_owned(),
-            });
+            let split = dataset::kept_split(&checkpoint, &card.manifest_seal);
+            let what = format!(
+                "was trained on another data set or split than the manifest now given (the seals differ); restore it{split}"
+            );
+            return Err(Error::Integrity { path: checkpoint.path().to_path_buf(), what });
         }
         let mut parts = Parts::build(&card.config, &data.manifest, world)?;
         init::restore(&parts.store, &card.config.model, &model.weights.tensors()?, &checkpoint)?;
@@ -82,8 +81,9 @@ impl Trainer {
         let (config, init) = (quoted(run.join("config.yaml")), quoted(format!("train.init={}", run.display())));
         let end = if *stopped_early { format!("stopped early in epoch {epoch}") } else { format!("epoch {epoch}") };
         format!(
-            "this run is finished already ({end}, step {step}); a new one goes on from its best weights: \
-             train {config} --set {init} --epochs N"
+            "this run is finished already ({end}, step {step}); a new one goes on from its best weights, with other draws: \
+             train {config} --set {init} --set train.seed={} --epochs N",
+            self.card.config.train.seed.wrapping_add(1)
         )
     }
 
@@ -156,7 +156,15 @@ fn newest_good(folder: &RunFolder, observer: &mut dyn Observer) -> Result<Loaded
         Ok(loaded) => return Ok(loaded),
         Err(error) => error,
     };
-    let Ok((checkpoint, model, state)) = load(previous) else { return Err(why) };
+    let Ok((checkpoint, model, state)) = load(previous.clone()) else {
+        let what = if previous.exists() { "; the one before it (previous) is damaged too" } else { "" };
+        let run = quoted(format!("train.init={}", folder.path().display()));
+        let note = format!(
+            "nothing to go on from{what}; where the best weights are whole, a new run can begin with them: --set {run}"
+        );
+        observer.event(&Event::Note(&note));
+        return Err(why);
+    };
     // It is not there when the process was killed between two renames.
     if last.exists() {
         let aside = folder.checkpoints().join("damaged");
