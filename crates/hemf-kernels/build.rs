@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The oldest cards that the kernels are compiled for, unless an older one is named: PTX for the A100's generation runs on
-/// every later one, where the driver turns it into machine code.
+/// The oldest cards that the kernels are compiled for: PTX for the A100's generation runs on every later one, where the driver
+/// turns it into machine code. Those before have no bf16, and less shared memory than the kernels are given.
 const OLDEST: u32 = 80;
 
 fn main() {
@@ -19,11 +19,13 @@ fn main() {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let nvcc = set("NVCC").or_else(|| Some(set("CUDA_HOME")?.join("bin/nvcc"))).unwrap_or_else(|| "nvcc".into());
     let asked = std::env::var("CUDA_COMPUTE_CAP").ok().and_then(|cap| cap.parse::<u32>().ok());
-    let oldest = asked.map_or(OLDEST, |cap| cap.min(OLDEST));
+    if let Some(cap) = asked.filter(|cap| *cap < OLDEST) {
+        panic!("CUDA_COMPUTE_CAP is {cap}: the kernels need a card of {OLDEST} (A100) or later");
+    }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     for (maps, define) in [("f32", None), ("bf16", Some("-DMAP_BF16"))] {
         let mut command = Command::new(&nvcc);
-        command.args(["--ptx", "-std=c++17", "-O3", &format!("-arch=compute_{oldest}")]).args(define);
+        command.args(["--ptx", "-std=c++17", "-O3", &format!("-arch=compute_{OLDEST}")]).args(define);
         command.arg("-o").arg(out.join(format!("kernels-{maps}.ptx"))).arg("src/cuda/kernels.cu");
         match command.status() {
             Ok(status) if status.success() => {}

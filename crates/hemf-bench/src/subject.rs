@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use hemf_kernels::{Replay, Rounded, awake};
 use hemf_model::{Classifier, Mode, ModelConfig, ParamStore, read_weights, weights_builder};
@@ -65,7 +65,8 @@ impl Subject {
             Work::Train => {
                 let model = config.build(store.builder())?;
                 let classes = config.classes().unwrap_or(1);
-                let labels = Tensor::from_iter((0..settings.batch).map(|i| (i % classes) as u32), device())?;
+                // In main memory, as a loader has them: a step does not wait for them.
+                let labels = Tensor::from_iter((0..settings.batch).map(|i| (i % classes) as u32), &Device::Cpu)?;
                 let optimizer = Optimizer::new(OptimizerConfig::default(), store.parameters());
                 let schedule = Schedule::new(&ScheduleConfig::default(), 100, 100);
                 let mut learner = Learner::new(model, Loss::default(), optimizer, schedule, None);

@@ -31,13 +31,14 @@ pub fn gpu_memory(device: &Device) -> Option<(u64, u64)> {
     }
 }
 
-/// Whether this process keeps the memory of freed tensors of a GPU, by `HEMF_GPU_MEMORY` and [`prepare_gpu`].
-pub fn keeps_gpu_memory() -> bool {
+/// How many tensors of a GPU were given memory that this process keeps, by `HEMF_GPU_MEMORY` and [`prepare_gpu`]; `None` where
+/// memory is left to the driver.
+pub fn kept_gpu_memory() -> Option<u64> {
     #[cfg(all(feature = "cuda", target_os = "linux", not(test)))]
-    let kept = crate::cuda::pool::is_there();
+    let taken = crate::cuda::pool::taken();
     #[cfg(not(all(feature = "cuda", target_os = "linux", not(test))))]
-    let kept = false;
-    kept
+    let taken = None;
+    taken
 }
 
 /// Copies tensors from main memory to a device. To a GPU they go by way of pages that the driver has locked, so that a copy
@@ -108,8 +109,8 @@ mod cuda {
             #[cfg(all(target_os = "linux", not(test)))]
             match std::env::var_os(MEMORY) {
                 Some(of) if of == "kept" => {
-                    if context.has_async_alloc() {
-                        crate::cuda::pool::keep(stream.cu_stream());
+                    if !context.has_async_alloc() || !crate::cuda::pool::keep(stream.cu_stream()) {
+                        candle_core::bail!("{MEMORY} is \"kept\", and memory cannot be kept for this card and thread");
                     }
                 }
                 Some(of) if of != "driver" => candle_core::bail!("{MEMORY} is {of:?}, not `kept` or `driver`"),
@@ -121,8 +122,8 @@ mod cuda {
 
     /// Locked pages that copies start from, used in turn.
     pub(super) struct Stages {
-        stages: Vec<Stage>,
-        most: usize,
+        /// Where no pages could be locked there is none.
+        stages: Vec<Option<Stage>>,
         next: usize,
     }
 
@@ -134,7 +135,7 @@ mod cuda {
 
     impl Stages {
         pub(super) fn new(ahead: usize) -> Self {
-            Self { stages: Vec::new(), most: ahead.max(1), next: 0 }
+            Self { stages: (0..ahead.max(1)).map(|_| None).collect(), next: 0 }
         }
 
         /// `t` is f32, contiguous and in main memory.
@@ -142,22 +143,19 @@ mod cuda {
             let values = host(t)?;
             let stream = device.cuda_stream();
             let at = self.next;
-            self.next = (at + 1) % self.most;
-            if let Some(stage) = self.stages.get(at) {
+            self.next = (at + 1) % self.stages.len();
+            let place = &mut self.stages[at];
+            if let Some(stage) = place {
                 stage.wait()?;
             }
-            if self.stages.get(at).is_none_or(|stage| stage.pages.len() < values.len()) {
+            if place.as_ref().is_none_or(|stage| stage.pages.len() < values.len()) {
                 // SAFETY: what is read of the pages was written before, below.
-                let Ok(pages) = (unsafe { stream.context().alloc_pinned::<f32>(values.len()) }) else {
-                    return t.to_device(&candle_core::Device::Cuda(device.clone())); // the system locks no more pages
-                };
-                let stage = Stage { pages, copied: None };
-                match self.stages.get_mut(at) {
-                    Some(old) => *old = stage,
-                    None => self.stages.push(stage),
-                }
+                let pages = unsafe { stream.context().alloc_pinned::<f32>(values.len()) };
+                *place = pages.ok().map(|pages| Stage { pages, copied: None });
             }
-            let Some(stage) = self.stages.get_mut(at) else { candle_core::bail!("uploads are used in turn") };
+            let Some(stage) = place else {
+                return t.to_device(&candle_core::Device::Cuda(device.clone())); // the system locks no more pages
+            };
             let pages = stage.pages.as_mut_slice().map_err(Error::wrap)?;
             pages[..values.len()].copy_from_slice(&values);
             // SAFETY: the copy below writes all of it before anything on the stream reads it.

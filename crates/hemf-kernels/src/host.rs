@@ -3,24 +3,43 @@
 use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use std::cell::Cell;
 use std::ops::{Deref, Range};
+use std::thread::LocalKey;
 
 thread_local! {
     /// Whether this thread takes the composed form of every operation.
     static COMPOSED: Cell<bool> = const { Cell::new(false) };
+    /// Whether it leaves cuDNN alone.
+    static WITHOUT_CUDNN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `task` with every operation in its composed form, from candle's operations alone, as on a device without kernels
 /// of ours: a kernel that is called all the same is an error. For this thread, and to the end of `task`.
 pub fn composed<T>(task: impl FnOnce() -> T) -> T {
+    with(&COMPOSED, task)
+}
+
+/// Runs `task` with convolutions on a GPU as a build without the feature `cudnn` does them. For this thread, and to the end of
+/// `task`.
+pub fn without_cudnn<T>(task: impl FnOnce() -> T) -> T {
+    with(&WITHOUT_CUDNN, task)
+}
+
+fn with<T>(switch: &'static LocalKey<Cell<bool>>, task: impl FnOnce() -> T) -> T {
     /// Puts back what was before, also when the task panics.
-    struct Before(bool);
+    struct Before(&'static LocalKey<Cell<bool>>, bool);
     impl Drop for Before {
         fn drop(&mut self) {
-            COMPOSED.set(self.0);
+            self.0.set(self.1);
         }
     }
-    let _before = Before(COMPOSED.replace(true));
+    let _before = Before(switch, switch.replace(true));
     task()
+}
+
+/// Whether convolutions may be cuDNN's on this thread.
+#[cfg(all(feature = "cudnn", not(test)))]
+pub(crate) fn has_cudnn() -> bool {
+    !WITHOUT_CUDNN.get()
 }
 
 /// Whether the CPU kernels can run on `t`: f32 in main memory, and not [`composed`]. Everything else takes the kernels of a

@@ -150,6 +150,8 @@ mod cuda {
         ) -> Result<Self> {
             let input = x.contiguous()?.copy()?;
             let output = Tensor::zeros(shape, dtype, x.device())?;
+            // The kernel that copies is not loaded before it is first launched, and cannot be while all is noted.
+            output.slice_set(&output.copy()?, 0, 0)?;
             let _kept = device.enable_cuda_graph_htod_cache();
             device.synchronize()?;
             let capture = Capture::begin(device.cuda_stream())?;

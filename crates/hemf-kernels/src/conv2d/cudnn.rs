@@ -3,6 +3,7 @@
 
 use super::Geometry;
 use crate::cuda::{Output, View, Where};
+use crate::host::has_cudnn;
 use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::cudnn::sys::cudnnConvolutionBwdDataAlgo_t::CUDNN_CONVOLUTION_BWD_DATA_ALGO_1;
 use candle_core::cuda_backend::cudarc::cudnn::sys::cudnnConvolutionBwdFilterAlgo_t::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
@@ -11,6 +12,7 @@ use candle_core::cuda_backend::cudarc::cudnn::sys::cudnnConvolutionMode_t::CUDNN
 use candle_core::cuda_backend::cudarc::cudnn::sys::cudnnMathType_t::{
     CUDNN_DEFAULT_MATH, CUDNN_FMA_MATH, CUDNN_TENSOR_OP_MATH,
 };
+use candle_core::cuda_backend::cudarc::cudnn::sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED;
 use candle_core::cuda_backend::cudarc::cudnn::sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
 use candle_core::cuda_backend::cudarc::cudnn::{
     ConvBackwardData, ConvBackwardFilter, ConvDescriptor, ConvForward, Cudnn, CudnnDataType, CudnnError,
@@ -62,6 +64,7 @@ pub(super) enum Pass {
 /// The values of a pass, if cuDNN has it.
 pub(super) fn run(g: &Geometry, pass: Pass, a: &View, b: &View) -> Result<Option<Output>> {
     match a.dtype() {
+        _ if !has_cudnn() => Ok(None),
         DType::F32 => run_as::<f32>(g, pass, a, b),
         DType::BF16 => run_as::<bf16>(g, pass, a, b),
         other => bail!("conv2d: no kernels for {other:?}"),
@@ -83,7 +86,10 @@ fn run_as<T: Number>(g: &Geometry, pass: Pass, a: &View, b: &View) -> Result<Opt
     let Some(room) = descriptors.room(pass) else { return Ok(None) };
     // SAFETY: cuDNN writes all of the result (beta is 0), and nobody reads the room that it works in.
     let (mut result, mut room) = unsafe { (device.alloc::<T>(count)?, device.alloc::<u8>(room.max(1))?) };
-    descriptors.launch(pass, &a, &b, &mut result, &mut room).map_err(Error::wrap)?;
+    match descriptors.launch(pass, &a, &b, &mut result, &mut room) {
+        Err(CudnnError(CUDNN_STATUS_NOT_SUPPORTED)) => return Ok(None),
+        launched => launched.map_err(Error::wrap)?,
+    }
     Ok(Some(Output::new(Storage::Cuda(CudaStorage::wrap_cuda_slice(result, device.clone())))))
 }
 

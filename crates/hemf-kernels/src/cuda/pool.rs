@@ -27,6 +27,8 @@ struct Pool {
     blocks: [Blocks; 2],
     /// Whether the stream is being noted as a graph.
     noting: bool,
+    /// How often memory was handed out.
+    taken: u64,
 }
 
 /// Whose memory it is. Addresses are no more than names here; each device has streams of the same names, and so has each thread.
@@ -58,16 +60,15 @@ fn pool() -> MutexGuard<'static, Option<Pool>> {
 }
 
 /// From here on makes of its own what this thread asks for on this stream, in the context that is current, and keeps what is
-/// freed of it. The first to ask has the pool.
-pub(crate) fn keep(stream: CUstream) {
-    if let Some(owner) = Owner::current(stream) {
-        pool().get_or_insert_with(|| Pool { owner, blocks: Default::default(), noting: false });
-    }
+/// freed of it. The first to ask has the pool; false for others.
+pub(crate) fn keep(stream: CUstream) -> bool {
+    let Some(owner) = Owner::current(stream) else { return false };
+    pool().get_or_insert_with(|| Pool { owner, blocks: Default::default(), noting: false, taken: 0 }).owner == owner
 }
 
-/// Whether somebody has the pool.
-pub(crate) fn is_there() -> bool {
-    pool().is_some()
+/// How often the pool, where there is one, has handed out memory.
+pub(crate) fn taken() -> Option<u64> {
+    pool().as_ref().map(|pool| pool.taken)
 }
 
 /// Says that this thread's stream is noted as a graph, or is not any more. Before, the driver is given all that is free.
@@ -164,6 +165,7 @@ unsafe extern "C" fn cuMemAllocAsync(at: *mut CUdeviceptr, bytes: usize, stream:
     match pool.as_mut().filter(ours) {
         Some(pool) if bytes > 0 => match pool.take(bytes) {
             Ok(address) => {
+                pool.taken += 1;
                 // SAFETY: the caller's promise: an address can be written there.
                 unsafe { at.write(address) };
                 CUresult::CUDA_SUCCESS

@@ -1,7 +1,7 @@
 //! The same step again and again, on a device that has its own memory, between tensors that come and go: the same bits.
 
 use super::operations::{Draws, random};
-use super::{Check, distance};
+use super::{Check, distance, first_line};
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use hemf_kernels::{
     Activation, CrossEntropyOptions, Epilogue, RotaryTable, Rounded, add, avg_pool2, batch_norm_train,
@@ -136,7 +136,7 @@ fn steps(device: &Device, dtype: DType, seed: u64) -> Check {
     let (outcome, kernels) = launched(task);
     let (forward, backward, error) = match outcome {
         Ok([forward, backward]) => (Some(forward), Some(backward), None),
-        Err(error) => (None, None, error.to_string().lines().next().map(str::to_owned)),
+        Err(error) => (None, None, Some(first_line(&error))),
     };
     // In f32 the composed form on the processor is 2e-6 off the kernels there, and in bf16 0.03.
     let tolerance = if dtype == DType::F32 { 5e-5 } else { 1.5e-1 };

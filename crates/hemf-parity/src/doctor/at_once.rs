@@ -1,7 +1,7 @@
 //! Kernels over many tensors at once, where a device has them: the optimizers, and what a training step does besides.
 
 use super::operations::random;
-use super::{Check, distance};
+use super::{Check, distance, first_line};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use hemf_kernels::{
     AdamWParameter, AdamWStep, ChannelStats, Rounded, SgdParameter, SgdStep, adamw, launched, linear, move_means, sgd,
@@ -33,7 +33,7 @@ fn told(operation: &str, tolerance: f64, task: impl FnOnce() -> Result<[f64; 2]>
     let (outcome, kernels) = launched(task);
     let (forward, backward, error) = match outcome {
         Ok([forward, backward]) => (Some(forward), Some(backward), None),
-        Err(error) => (None, None, error.to_string().lines().next().map(str::to_owned)),
+        Err(error) => (None, None, Some(first_line(&error))),
     };
     let shapes = LENGTHS.map(|n| vec![n]).to_vec();
     let (operation, form) = (operation.to_owned(), "f32".to_owned());

@@ -12,12 +12,18 @@ pub(super) enum Form {
     Composed(DType),
     /// As training and evaluation run it there: by kernels of ours where there are any.
     Usual(DType),
+    /// The same in a build that has cuDNN, as one without it does it.
+    WithoutCudnn(DType),
 }
 
 impl Form {
-    pub(super) fn of(device: &Device) -> Vec<Self> {
+    /// Those of a device for an operation, which is a convolution if its name says so.
+    pub(super) fn of(device: &Device, operation: &str) -> Vec<Self> {
         if !device.is_cpu() {
-            return vec![Self::Usual(DType::F32), Self::Usual(DType::BF16)];
+            let both = [DType::F32, DType::BF16];
+            let twice = cfg!(feature = "cudnn") && operation.starts_with("conv2d");
+            let more = both.into_iter().filter(|_| twice).map(Self::WithoutCudnn);
+            return both.into_iter().map(Self::Usual).chain(more).collect();
         }
         let best = simd::level();
         let levels = Level::ALL.into_iter().filter(|level| *level <= best).map(Self::Kernel);
@@ -27,7 +33,7 @@ impl Form {
     pub(super) fn dtype(&self) -> DType {
         match self {
             Self::Kernel(_) => DType::F32,
-            Self::Composed(dtype) | Self::Usual(dtype) => *dtype,
+            Self::Composed(dtype) | Self::Usual(dtype) | Self::WithoutCudnn(dtype) => *dtype,
         }
     }
 
@@ -56,6 +62,7 @@ impl Form {
             }
             Self::Composed(_) => hemf_kernels::composed(task),
             Self::Usual(_) => task(),
+            Self::WithoutCudnn(_) => hemf_kernels::without_cudnn(task),
         }
     }
 }
@@ -66,6 +73,7 @@ impl fmt::Display for Form {
             Self::Kernel(level) => write!(f, "f32, {level:?}"),
             Self::Composed(dtype) => write!(f, "{}, composed", dtype.as_str()),
             Self::Usual(dtype) => f.write_str(dtype.as_str()),
+            Self::WithoutCudnn(dtype) => write!(f, "{}, without cuDNN", dtype.as_str()),
         }
     }
 }

@@ -81,7 +81,10 @@ fn card(device: &Device) -> Vec<Fact> {
     facts.push(fact("compute capability", capability.unwrap_or_else(|_| unknown())));
     let memory = context.mem_get_info().map(|(free, total)| format!("{}, {} free", gib(total), gib(free)));
     facts.push(fact("card's memory", memory.unwrap_or_else(|_| unknown())));
-    let kept = if hemf_kernels::keeps_gpu_memory() { "kept by this process" } else { "left to the driver" };
+    let kept = match hemf_kernels::kept_gpu_memory() {
+        Some(taken) => format!("kept by this process, {taken} tensors had some of it"),
+        None => "left to the driver".to_owned(),
+    };
     facts.push(fact("freed memory", kept));
     facts
 }

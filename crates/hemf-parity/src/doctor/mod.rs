@@ -56,6 +56,19 @@ pub struct Check {
 }
 
 impl Check {
+    fn failed(operation: &str, error: &candle_core::Error) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            shapes: Vec::new(),
+            form: "f32".to_owned(),
+            forward: None,
+            backward: None,
+            tolerance: 0.0,
+            kernels: Vec::new(),
+            error: Some(first_line(error)),
+        }
+    }
+
     /// Whether it ran and is within its tolerance.
     pub fn passed(&self) -> bool {
         let within = |error: Option<f64>| error.is_some_and(|error| error <= self.tolerance);
@@ -77,14 +90,17 @@ impl Diagnosis {
 pub fn diagnose(device: &Device, seed: u64) -> Result<Diagnosis> {
     let mut checks = Vec::new();
     for operation in operations::all(seed) {
-        for form in Form::of(device) {
+        for form in Form::of(device, &operation.name) {
             checks.push(check(&operation, &form, device)?);
         }
     }
-    checks.extend(at_once::check(device, Form::Usual(DType::F32).tolerance())?);
-    checks.extend(replay::check(device, seed)?);
+    // A device that an operation before has left in error fails in their preparation too.
+    let or_failed = |what, found: Result<Vec<Check>>| found.unwrap_or_else(|error| vec![Check::failed(what, &error)]);
+    let tolerance = Form::Usual(DType::F32).tolerance();
+    checks.extend(or_failed("kernels over many tensors", at_once::check(device, tolerance)));
+    checks.extend(or_failed("a pass repeated as a graph", replay::check(device, seed)));
     checks.extend(again::check(device, seed));
-    checks.extend(memory::check(device, seed)?);
+    checks.extend(or_failed("memory that is handed on", memory::check(device, seed)));
     Ok(Diagnosis { device: machine::name(device), machine: machine::of(device), checks })
 }
 
@@ -96,20 +112,26 @@ fn check(operation: &Operation, form: &Form, device: &Device) -> Result<Check> {
     };
     let (want, want_gradients) = run(DType::F64, &Device::Cpu)?;
     let (outcome, kernels) = hemf_kernels::launched(|| form.run(|| run(form.dtype(), device)));
-    let (forward, backward, error) = match outcome {
-        Ok((got, gradients)) => {
-            let mut worst = 0f64;
-            for (got, want) in gradients.iter().zip(&want_gradients) {
-                worst = worst.max(distance(got, want)?);
-            }
-            (Some(distance(&got, &want)?), Some(worst), None)
+    // What went wrong on a GPU may not be said before its values are read.
+    let distances = outcome.and_then(|(got, gradients)| {
+        let mut worst = 0f64;
+        for (got, want) in gradients.iter().zip(&want_gradients) {
+            worst = worst.max(distance(got, want)?);
         }
-        // Further lines are a backtrace.
-        Err(error) => (None, None, error.to_string().lines().next().map(str::to_owned)),
+        Ok((distance(&got, &want)?, worst))
+    });
+    let (forward, backward, error) = match distances {
+        Ok((forward, backward)) => (Some(forward), Some(backward), None),
+        Err(error) => (None, None, Some(first_line(&error))),
     };
     let shapes = operation.inputs.iter().map(|t| t.dims().to_vec()).collect();
     let (operation, form, tolerance) = (operation.name.clone(), form.to_string(), form.tolerance());
     Ok(Check { operation, shapes, form, forward, backward, tolerance, kernels, error })
+}
+
+/// Further lines are a backtrace.
+fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// The output, and the gradient of each input of sum(output * c), c fixed values of its shape.

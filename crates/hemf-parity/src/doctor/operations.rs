@@ -211,6 +211,10 @@ impl List {
         self.push("external_attention", &[&map, &[slots, d], &[d, slots]], move |x| {
             external_attention(&x[0], &x[1], &x[2], heads)
         });
+        // Several blocks of pixels, whose sums are added up after.
+        self.push("external_attention of 56 px", &[&[1, 56, 56, 24], &[64, 12], &[12, 64]], |x| {
+            external_attention(&x[0], &x[1], &x[2], 2)
+        });
         for (name, shift) in [("window_attention", 0), ("window_attention, shifted", 2)] {
             let windows = Windows { size: 4, shift };
             self.push(name, &[&[b, 8, 8, 3 * heads * d], &[49, heads]], move |x| {

@@ -6,7 +6,7 @@ use hemf_metrics::plot::{EpochScores, learning_curves};
 
 use super::Trainer;
 use crate::{
-    EpochRecord, Error, Event, Observer, RunFolder,
+    EpochRecord, Error, Event, Observer, Precision, RunFolder,
     checkpoint::{Best, Tally, Waiting},
     config::{Every, Validate},
     predict::predict,
@@ -66,8 +66,11 @@ impl Trainer {
         let never = AtomicBool::new(false);
         let stop = if self.world.is_alone() { stop } else { &never };
         let images = self.validation.samples().len();
-        let scores = predict(&*self.frozen, self.store.device(), &self.validation, images, observer, stop)?;
-        let Some(scores) = scores else { return Ok(None) };
+        // In f32 whatever the training is in: what is best is found as `eval` will measure it.
+        hemf_kernels::tf32(false);
+        let scores = predict(&*self.frozen, self.store.device(), &self.validation, images, observer, stop);
+        hemf_kernels::tf32(self.card.config.train.precision == Precision::Tf32);
+        let Some(scores) = scores? else { return Ok(None) };
         let scores = scores.of_all(&self.world)?;
         if !scores.tally.loss.is_finite() {
             return Err(self.diverged(format!("the validation loss is {}", scores.tally.loss)));
