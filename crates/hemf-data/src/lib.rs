@@ -49,6 +49,7 @@ mod sampling;
 mod scan;
 mod settings;
 mod split;
+mod text;
 mod transform;
 mod words;
 

@@ -72,6 +72,53 @@ fn a_table_of_classes_groups_and_splits() {
 }
 
 #[test]
+fn tables_of_spreadsheets() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    tree(root, &[("a", 2), ("b", 2)]);
+    let labels = |content: &str| {
+        let labels = Some(text(root, "table.csv", content));
+        refused(&Prepare { rule: everything(), labels, ..Default::default() }, root)
+    };
+    for (content, what) in [
+        ("path,class\r\na_000,\r\n", "table.csv, line 2: a/a_000.png has no class"),
+        ("path,class\r\na_000,a\r\nb_000,b\r\na_000,a\r\n", "line 4: a/a_000.png is there twice"),
+        ("path,class\n\na_000,a\n\n\nb_000,\n", "line 6: b/b_000.png has no class"),
+        ("image,a,b\r\na_000,1,0\r\nb_000,1,1\r\n", "line 3: 2 classes are marked"),
+        ("path,class\r\na_000,a\r\nb_000\r\n", "line 3: 1 field here, but 2 in the header"),
+        ("path;class\r\na_000;a\r\n", "line 1: the columns seem separated by semicolons: save the table with commas"),
+        ("path\tclass\na_000\ta\n", "line 1: the columns seem separated by tabs"),
+        ("", "expected a column `class`"),
+    ] {
+        let error = labels(content);
+        assert!(error.contains(what), "{what}: {error}");
+    }
+    let table = text(root, "meta.csv", "image,age\r\na_001,3\r\na_001.png,4\r\n");
+    let twice = Prepare { rule: everything(), metadata: Some(table), ..Default::default() };
+    assert!(refused(&twice, root).contains("meta.csv, line 3: a second row about"));
+    text(root, "lists/train.txt", "\u{feff}a_000\r\nb_000\r\n");
+    let last = text(root, "lists/test.txt", "a_001\r\n\r\nb_009\r\n");
+    let lists = Prepare { rule: Rule::Lists { folder: root.join("lists") }, ..Default::default() };
+    assert!(refused(&lists, root).contains("test.txt, line 3: no image b_009"));
+    std::fs::write(&last, b"\xFE\xFF\0a").unwrap();
+    assert!(refused(&lists, root).contains("test.txt: the text is UTF-16: save the file as UTF-8"));
+
+    // A manifest that went through a spreadsheet is numbered alike.
+    let list = root.join("manifest.csv");
+    let made = run(&Prepare { rule: everything(), ..Default::default() }, root).0;
+    made.write(&list).unwrap();
+    let plain = std::fs::read_to_string(&list).unwrap();
+    for (end, mark) in [("\n", ""), ("\r\n", "\u{feff}")] {
+        let content = plain.replacen("a_001.png,a,train", "a_001.png,a,trian", 1).replace('\n', end);
+        std::fs::write(&list, format!("{mark}{content}")).unwrap();
+        let error = Manifest::read(&list).unwrap_err().to_string();
+        assert!(error.contains("manifest.csv, line 8: split \"trian\""), "{error}");
+        std::fs::write(&list, format!("{mark}{}", plain.replace('\n', end))).unwrap();
+        assert_eq!(Manifest::read(&list).unwrap(), made);
+    }
+}
+
+#[test]
 fn metadata_gives_groups_and_further_columns() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::row::{COLUMNS, column_problem};
 use super::{Manifest, Row, TITLE};
+use crate::text::{self, Lines};
 use crate::{Error, replace::replace};
 
 impl Manifest {
@@ -21,7 +22,7 @@ impl Manifest {
 
     /// The manifest as the file now says it, sealed anew, and what was changed since it was written.
     pub(crate) fn read_unsealed(path: &Path) -> Result<(Self, Vec<String>), Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+        let text = text::read(path)?;
         let stored = parse(path, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let root = folder.join(&stored.source);
@@ -138,8 +139,8 @@ fn parse(path: &Path, text: &str) -> Result<Stored, Error> {
     let checks = digits.flat_map(|(_, checks)| checks.split_whitespace().map(str::to_string)).collect();
 
     let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(text.as_bytes());
-    let at = |error: csv::Error| bad(error.position().map(|p| p.line()), error.to_string());
-    let columns = reader.headers().map_err(at)?;
+    let mut lines = Lines::new(text);
+    let columns = reader.headers().map_err(|error| bad(None, error.to_string()))?;
     let header_line = Some(head.len() as u64 + 1);
     if columns.iter().take(COLUMNS.len()).ne(COLUMNS) {
         return Err(bad(header_line, format!("expected the columns {}", COLUMNS.join(","))));
@@ -150,8 +151,11 @@ fn parse(path: &Path, text: &str) -> Result<Stored, Error> {
     }
     let mut rows = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(at)?;
-        let line = record.position().map(|p| p.line());
+        let record = record.map_err(|error| {
+            let (line, reason) = lines.problem(&error);
+            bad(line, reason)
+        })?;
+        let line = record.position().map(|position| lines.of(position));
         rows.push(Row::from_fields(&record, &extra).map_err(|reason| bad(line, reason))?);
     }
     Ok(Stored { seed, rule: field("rule")?, source: field("source")?, seal: field("seal")?, rows, checks })

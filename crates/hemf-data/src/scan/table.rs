@@ -25,7 +25,7 @@ pub(crate) fn label_table(root: &Path, table: &Path, group: Option<&str>) -> Res
     let mut has_groups = false;
     let columns = match by_class {
         Some(class) => {
-            let columns = Columns::new(header, group, &[class]).map_err(|reason| bad(Some(1), reason))?;
+            let columns = Columns::new(header, group, &[class]).map_err(|reason| bad(Some(records.first), reason))?;
             has_groups = columns.group.is_some();
             let mut classes: BTreeMap<String, Vec<String>> = BTreeMap::new();
             let split = metadata::column(header, &["split"]);
@@ -60,7 +60,7 @@ pub(crate) fn label_table(root: &Path, table: &Path, group: Option<&str>) -> Res
     };
     if found.classes.len() < 2 {
         let reason = "expected a column `class`, or: image, then a column of zeros and ones per class, two at least";
-        return Err(bad(Some(1), reason.into()));
+        return Err(bad(Some(records.first), reason.into()));
     }
     if let Some(empty) = found.classes.iter().find(|class| class.files.is_empty()) {
         return Err(bad(None, format!("class {} has no images", empty.name)));
