@@ -1,5 +1,6 @@
 //! The manifest as a file.
 
+use std::fmt;
 use std::path::Path;
 
 use super::row::{COLUMNS, column_problem};
@@ -14,14 +15,14 @@ impl Manifest {
     /// Not a manifest, a line that cannot be understood, or rows changed since it was written.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let (manifest, changes) = Self::read_unsealed(path)?;
-        match changes.into_iter().next() {
+        match changes.first() {
             None => Ok(manifest),
-            Some(what) => Err(Error::Seal { path: path.into(), what }),
+            Some(change) => Err(Error::Seal { path: path.into(), what: change.to_string() }),
         }
     }
 
     /// The manifest as the file now says it, sealed anew, and what was changed since it was written.
-    pub(crate) fn read_unsealed(path: &Path) -> Result<(Self, Vec<String>), Error> {
+    pub(crate) fn read_unsealed(path: &Path) -> Result<(Self, Vec<SealBreak>), Error> {
         let text = text::read(path)?;
         let stored = parse(path, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -37,16 +38,16 @@ impl Manifest {
         let (now, then) = (manifest.rows.len(), stored.checks.len());
         let mut changes = Vec::new();
         if now != then {
-            changes.push(format!("{now} rows, but {then} were sealed"));
+            changes.push(SealBreak::Other(format!("{now} rows, but {then} were sealed")));
         } else {
             for (i, (row, check)) in manifest.rows.iter().zip(&stored.checks).enumerate() {
                 if short(row) != *check {
-                    changes.push(format!("row {} ({}) is not what was sealed", i + 1, row.path));
+                    changes.push(SealBreak::Row { row: i + 1, path: row.path.clone() });
                 }
             }
         }
         if changes.is_empty() {
-            changes.push("seed, rule or seal is not what was sealed".into());
+            changes.push(SealBreak::Other("seed, rule or seal is not what was sealed".into()));
         }
         Ok((manifest, changes))
     }
@@ -99,6 +100,23 @@ impl Manifest {
             text += &format!("# rows {first} to {last}: {}\n", checks.join(" "));
         }
         text
+    }
+}
+
+/// Something in a manifest that is not what was sealed.
+pub(crate) enum SealBreak {
+    /// A row, counted from 1.
+    Row { row: usize, path: String },
+    /// Something else, in words.
+    Other(String),
+}
+
+impl fmt::Display for SealBreak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row { row, path } => write!(f, "row {row} ({path}) is not what was sealed"),
+            Self::Other(what) => f.write_str(what),
+        }
     }
 }
 
