@@ -18,7 +18,7 @@ pub(crate) use folders::{
 pub(crate) use lists::{class_names as list_classes, read_lists};
 pub(crate) use metadata::Metadata;
 use names::Names;
-pub(crate) use table::label_table;
+pub(crate) use table::{Missing, label_table};
 use walk::Walk;
 
 use crate::Split;
