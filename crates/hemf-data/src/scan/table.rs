@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::metadata::{self, Columns};
 use super::{ClassFiles, Detail, Names, Scan, Walk};
+use crate::words::told;
 use crate::{Error, Split};
 
 /// Reads the images that a table names, wherever below `root` they lie.
@@ -72,7 +73,7 @@ pub(crate) fn label_table(root: &Path, table: &Path, group: Option<&str>, missin
     }
     let left = images.iter().filter(|path| !found.seen.contains(*path)).count();
     if left > 0 {
-        notices.push(format!("{left} images are not in the table and are left out"));
+        notices.push(told(left, "images are not in the table and are left out"));
     }
     let Found { classes, details, .. } = found;
     Ok(Scan { classes, columns, headers: records.header, has_groups, details, notices })
