@@ -19,7 +19,7 @@ pub(crate) struct Prepare {
     /// Folder of images, with a subfolder per class; it is only read
     folder: PathBuf,
 
-    /// Where to write the list [default: manifest.csv in the folder]
+    /// Where to write the list, a .csv file [default: manifest.csv in the folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
@@ -72,7 +72,7 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "DIR", required_if_eq("split", "lists"))]
     lists: Option<PathBuf>,
 
-    /// Leave out images that cannot be read, and list them, instead of refusing
+    /// Leave out images that cannot be read, and rows of --labels whose image is not there, instead of refusing
     #[arg(long)]
     skip_unreadable: bool,
 
