@@ -22,6 +22,7 @@ mod args;
 mod commands;
 mod dashboard;
 mod exit;
+mod output;
 mod progress;
 
 use std::{ffi::OsString, process::ExitCode};

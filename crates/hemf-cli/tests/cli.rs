@@ -25,7 +25,8 @@ fn prepare_train_resume_and_evaluate() {
     assert!(said.err.ends_with("next: hemf train configs/nano.yaml --data list.csv\n"), "{}", said.err);
     fs::create_dir(place.path("configs")).unwrap();
     fs::copy(place.path("tiny.yaml"), place.path("configs/nano.yaml")).unwrap();
-    let said = place.hemf(&["prepare", "data", "--out", "folds.csv", "--split", "folds", "--folds", "2"]);
+    let folds = ["--split", "folds", "--folds", "2", "--validation", "0.25"];
+    let said = place.hemf(&[&["prepare", "data", "--out", "folds.csv"], &folds[..]].concat());
     let next = ["next: hemf train", "or, for every fold: hemf cv"]
         .map(|way| format!("{way} configs/nano.yaml --data folds.csv\n"));
     assert!(said.err.ends_with(&next.concat()), "{}", said.err);
@@ -269,6 +270,10 @@ fn exported_weights_hold_what_the_published_code_wants() {
     assert!(has(r#"["globular","#) && has(r#""size":64,"#) && has("LayerNormalization") && has("conv_head.weight"));
 
     place.refuses(&["export", "runs/nothing", "weights.safetensors"], 3, &["runs/nothing"]);
+    let best = "runs/tiny/checkpoints/best/model.safetensors";
+    let before = fs::read(place.path(best)).unwrap();
+    place.refuses(&["export", "runs/tiny", best], 3, &[best, "is a checkpoint"]);
+    assert_eq!(fs::read(place.path(best)).unwrap(), before);
     place.refuses(&["export", "runs/tiny", "weights.h5"], 3, &["weights.h5", ".safetensors, .pth, .pt or .onnx"]);
 }
 
@@ -447,6 +452,14 @@ fn the_command_line_itself() {
     place.refuses(&["prepare", "data", "--ratio", "0.5,0.5"], 2, &["expected three shares"]);
     place.refuses(&["prepare", "data", "--split", "folders", "--ratio", "0.5,0.2,0.3"], 2, &["--split stratified"]);
     place.refuses(&["prepare", "data", "--fold", "2"], 2, &["--split kvasir"]);
+    place.refuses(&["prepare", "data", "--ratio", "50,25,25"], 2, &["--ratio", "add up to 100, not to 1"]);
+    place.refuses(&["prepare", "data", "--ratio", "0,0.5,0.5"], 2, &["--ratio", "training"]);
+    place.refuses(&["prepare", "data", "--split", "folds", "--fold", "9"], 2, &["--fold: 9 is not from 1 to 5"]);
+    place.refuses(&["prepare", "data", "--split", "folds", "--folds", "1"], 2, &["--folds: 1 is below 2"]);
+    place.refuses(&["prepare", "data", "--split", "kvasir", "--validation", "1"], 2, &["--validation: 1 is not"]);
+    place.refuses(&["prepare", "data", "--split", "folds", "--folds", "9"], 3, &["folds: 9", "more than 8 images"]);
+    place.refuses(&["audit", "data", "--window", "40,0"], 2, &["--window", "a width above 0"]);
+    place.refuses(&["import", "x.pth", "new", "--classes", "a,b,a"], 2, &["--classes: \"a\" is named twice"]);
     for command in ["eval", "doctor"] {
         place.refuses(&[command, "--device", "cuda:99"], 12, &["cuda:99", "--device cpu"]);
     }
@@ -512,6 +525,55 @@ fn bad_data() {
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replacen(",train,", ",test,", 1)).unwrap();
     place.refuses(&["train", "tiny.yaml"], 4, &["manifest.csv", "changed"]);
+}
+
+#[test]
+fn what_lies_where_a_command_writes_is_not_lost() {
+    let place = Place::new();
+    let picture = "data/streaks/streaks_0000.png";
+    let before = fs::read(place.path(picture)).unwrap();
+    place.refuses(&["preview", "tiny.yaml", "--out", picture], 3, &[picture, "is there already", "--out"]);
+    place.refuses(&["preview", "tiny.yaml", "--out", "data/x.jpg"], 2, &["--out data/x.jpg", ".png"]);
+    place.refuses(&["prepare", "data", "--out", picture, "--force"], 2, &[picture, ".csv"]);
+    fs::write(place.path("table.csv"), "path,class\n").unwrap();
+    place.refuses(&["prepare", "data", "--out", "table.csv", "--force"], 3, &["table.csv", "is there already"]);
+    assert_eq!(place.hemf(&["prepare", "data"]).code, Some(0));
+    place.refuses(&["audit", "data", "--html", "data/manifest.csv"], 2, &["--html data/manifest.csv", ".html or .htm"]);
+    fs::write(place.path("mine.html"), "<!doctype html><title>Mine</title>").unwrap();
+    place.refuses(&["audit", "data", "--html", "mine.html"], 3, &["mine.html", "is there already"]);
+    for _ in 0..2 {
+        assert!(place.hemf(&["audit", "data", "--html", "own.html"]).err.contains("report with pictures: own.html"));
+    }
+
+    // A tree among the images is refused before anything is moved or written.
+    fs::remove_file(place.path("data/manifest.csv")).unwrap();
+    for how in [&["--move"][..], &[]] {
+        let arguments = [&["prepare", "data", "--tree", "data/tree"], how].concat();
+        place.refuses(&arguments, 3, &["data/tree", "name a new folder outside"]);
+    }
+    assert!(!place.path("data/manifest.csv").exists() && !place.path("data/tree").exists());
+    place.refuses(&["prepare", "data", "--tree", "tree", "--move", "--out", "x.csv"], 2, &["--out", "--move"]);
+    assert_eq!(fs::read(place.path(picture)).unwrap(), before);
+    assert_eq!(place.hemf(&["prepare", "data"]).code, Some(0));
+    let said = place.hemf(&["prepare", "data", "--tree", "tree", "--move"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("note: data/manifest.csv lists images where they are no longer"), "{}", said.err);
+    assert!(said.err.ends_with("--data tree/manifest.csv\n") && !place.path(picture).exists(), "{}", said.err);
+}
+
+#[test]
+fn a_list_that_cannot_be_trained_on_says_so() {
+    let place = Place::new();
+    for class in ["streaks", "globular"] {
+        fs::create_dir_all(place.path("few").join(class)).unwrap();
+        let image = format!("{class}/{class}_0000.png");
+        fs::copy(place.path("data").join(&image), place.path("few").join(&image)).unwrap();
+    }
+    let said = place.hemf(&["prepare", "few"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("not ready for training, which needs validation images"), "{}", said.err);
+    assert!(!said.err.contains("next:"), "{}", said.err);
+    place.refuses(&["train", "tiny.yaml", "--data", "few"], 3, &["no validation images"]);
 }
 
 #[test]

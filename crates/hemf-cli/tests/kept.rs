@@ -90,10 +90,12 @@ fn settings_without_effect_and_grey_values_cut_off_are_told() {
     let said = place.hemf(&["prepare", "data", "--ratio", "0.5,0.25,0.25", "--window", "32768,65536"]);
     assert!(said.code == Some(0) && !said.err.contains("16 bits"), "{}", said.err);
 
+    fs::copy(place.path("data/streaks/wide-0.png"), place.path("data/streaks/zz-new.png")).unwrap();
     let shown = "data.preprocessing.reading.window=[32768,65536]";
     let plan = ["train", "tiny.yaml", "--plan", "--set", "data.prepare.seed=5"];
     let said = place.hemf(&plan);
     assert!(said.err.contains("data.prepare has no effect"), "{}", said.err);
+    assert!(said.err.contains("lacks 1 image of its folder, the first is streaks/zz-new.png"), "{}", said.err);
     let all = place.hemf(&[&plan[..3], &["--set", shown]].concat());
     assert!(all.code == Some(0) && !all.err.contains("16 bits") && !all.err.contains("no effect"), "{}", all.err);
     // A few of the images are looked at, and some of these may not be wide.

@@ -49,6 +49,7 @@ mod sampling;
 mod scan;
 mod settings;
 mod split;
+mod text;
 mod transform;
 mod words;
 
@@ -67,6 +68,6 @@ pub use raster::Raster;
 pub use resample::{resize, resized_crop};
 pub use sampling::Sampling;
 pub use settings::Preprocessing;
-pub use split::{COVID19_CT, ISIC2018, Rule, Split};
+pub use split::{COVID19_CT, ISIC2018, KVASIR, Rule, Split};
 pub use transform::{Drawn, Geometry, Transform};
 pub use words::counted;

@@ -62,12 +62,7 @@ impl Sheet {
                 }
             }
         }
-        let mut file = Vec::new();
-        let encoder = image::codecs::png::PngEncoder::new(&mut file);
-        let kind = image::ExtendedColorType::Rgb8;
-        image::ImageEncoder::write_image(encoder, &sheet, width as u32, height as u32, kind)
-            .map_err(|error| Error::image(Path::new("the sheet"), error))?;
-        Ok(file)
+        encode(&sheet, width as u32, height as u32).map_err(|error| Error::image(Path::new("the sheet"), error))
     }
 
     /// Draws the sheet into a file; see [`Self::draw`].
@@ -84,6 +79,19 @@ impl Sheet {
         let file = self.draw(manifest, preprocessing, augmentation)?;
         replace(path, &file).map_err(Error::write(path))
     }
+}
+
+/// RGB pixels as a PNG file, which says what made it: so a sheet is known from a picture that must not be replaced.
+fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, png::EncodingError> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.add_text_chunk("Software".to_owned(), "hemf preview".to_owned())?;
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(file)
 }
 
 /// (C, size, size) back to RGB bytes.

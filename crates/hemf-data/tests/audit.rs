@@ -2,8 +2,10 @@
 
 mod sound;
 
-use hemf_data::Reading;
+use std::path::Path;
+
 use hemf_data::audit::{Audit, Severity};
+use hemf_data::{Manifest, Placing, Prepare, Reading};
 use image::{DynamicImage, ImageFormat};
 use sound::{audit, picture, resized, save, sound};
 
@@ -42,6 +44,55 @@ fn what_cannot_be_looked_at_is_told() {
     if !may_all {
         assert!(folder.images.iter().any(|image| image.path == "b/closed"), "{folder:?}");
     }
+}
+
+#[test]
+fn images_that_are_not_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, list) = (dir.path().join("images"), dir.path().join("images/manifest.csv"));
+    sound(&root);
+    let made = Prepare::default().run(&root).unwrap().manifest;
+    made.write(&list).unwrap();
+    let told = |path: &Path| -> Vec<String> {
+        let found = audit(path);
+        found.of_kind("not-listed").flat_map(|found| found.images.iter().map(|image| image.path.clone())).collect()
+    };
+    assert!(told(&root).is_empty());
+    for name in ["b/new.png", "c/1.png", "beside.png", "a/deep/2.png"] {
+        save(&root, name, &picture(70), ImageFormat::Png);
+    }
+    assert_eq!(told(&root), ["a/deep/2.png", "b/new.png", "c/1.png"]);
+    // A list elsewhere need not be of everything, nor one that lists or tables chose the images of.
+    made.write(&dir.path().join("list.csv")).unwrap();
+    assert!(told(&dir.path().join("list.csv")).is_empty());
+    let by = |rule: &str| Manifest::new(&root, 1, rule, made.rows().to_vec()).unwrap().unlisted(&list).len();
+    assert_eq!([by("lists"), by("table"), by("covid19-ct"), by("by hand")], [0, 0, 0, 3]);
+    let mut rows = made.rows().to_vec();
+    rows[0].class = "b".into();
+    assert!(Manifest::new(&root, 1, "by table", rows).unwrap().unlisted(&list).is_empty());
+
+    // A tree of splits.
+    std::fs::remove_file(&list).unwrap();
+    let tree = dir.path().join("tree");
+    let laid = made.lay_out(&tree, Placing::HardLink).unwrap();
+    assert!(laid.unlisted(&tree.join("manifest.csv")).is_empty());
+    save(&tree, "test_set/b/new.png", &picture(71), ImageFormat::Png);
+    assert_eq!(told(&tree), ["test_set/b/new.png"]);
+}
+
+#[test]
+fn rows_that_are_not_what_was_sealed_are_one_finding() {
+    let dir = tempfile::tempdir().unwrap();
+    sound(dir.path());
+    let list = dir.path().join("manifest.csv");
+    Prepare::default().run(dir.path()).unwrap().manifest.write(&list).unwrap();
+    let text = std::fs::read_to_string(&list).unwrap();
+    std::fs::write(&list, text.replace(",train,", ",test,")).unwrap();
+    let found = audit(dir.path());
+    let changed: Vec<_> = found.of_kind("manifest-changed").collect();
+    assert!(changed.len() == 1 && changed[0].message.ends_with("16 rows are not what was sealed"), "{changed:?}");
+    assert_eq!((changed[0].images.len(), &*changed[0].images[0].what), (16, "row 3"));
+    assert!(found.to_text().contains("and 11 more"), "{}", found.to_text());
 }
 
 #[test]

@@ -188,14 +188,14 @@ fn trees_already_split() {
         tree(&dir.path().join(folder), &[("a", n), ("b", n)]);
     }
     let text = refused(&Prepare::default(), dir.path());
-    assert!(text.contains("already split") && text.contains("`folders`"), "{text}");
+    assert!(text.contains("already split") && text.contains("--split folders"), "{text}");
     let made = Prepare { rule: Rule::Folders {}, ..Default::default() }.run(dir.path()).unwrap();
     assert_eq!(totals(&made.manifest), [6, 0, 4]);
     assert!(made.notices.iter().any(|n| n.contains("a has no validation")), "{:?}", made.notices);
 
     let labels = Some(dir.path().join("table.csv"));
     let text = refused(&Prepare { rule: Rule::Folders {}, labels, ..Default::default() }, dir.path());
-    assert!(text.starts_with("labels: ") && text.contains("`table`") && text.contains("metadata"), "{text}");
+    assert!(text.starts_with("labels: ") && text.contains("--split table") && text.contains("--metadata"), "{text}");
 
     picture(&dir.path().join("test_set/c/1.png"));
     let text = refused(&Prepare { rule: Rule::Folders {}, ..Default::default() }, dir.path());
@@ -235,7 +235,7 @@ fn one_hot_tables() {
     assert!(text.contains("no row of the table has a split"), "{text}");
     assert!(refused(&Prepare { classes: Some(vec!["NV".into()]), ..prepare }, dir.path()).starts_with("classes: "));
     let text = refused(&Prepare { rule: Rule::Table {}, ..Default::default() }, dir.path());
-    assert!(text.contains("needs a table, with a column split"), "{text}");
+    assert!(text.contains("--split table needs a table with a column split"), "{text}");
 }
 
 #[test]

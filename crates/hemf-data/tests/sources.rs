@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hemf_data::{Check, Manifest, Placing, Prepare, Rule, Split, Unreadable};
+use hemf_data::{Check, ErrorKind, ISIC2018, Manifest, Placing, Prepare, Rule, Split, Unreadable};
 
 /// A picture of its own for every path.
 fn picture(path: &Path) {
@@ -68,6 +68,53 @@ fn a_table_of_classes_groups_and_splits() {
         write(rows);
         let error = refused(&prepare, root);
         assert!(error.contains(what), "{what}: {error}");
+    }
+}
+
+#[test]
+fn tables_of_spreadsheets() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    tree(root, &[("a", 2), ("b", 2)]);
+    let labels = |content: &str| {
+        let labels = Some(text(root, "table.csv", content));
+        refused(&Prepare { rule: everything(), labels, ..Default::default() }, root)
+    };
+    for (content, what) in [
+        ("path,class\r\na_000,\r\n", "table.csv, line 2: a/a_000.png has no class"),
+        ("path,class\r\na_000,a\r\nb_000,b\r\na_000,a\r\n", "line 4: a/a_000.png is there twice"),
+        ("path,class\n\na_000,a\n\n\nb_000,\n", "line 6: b/b_000.png has no class"),
+        ("image,a,b\r\na_000,1,0\r\nb_000,1,1\r\n", "line 3: 2 classes are marked"),
+        ("path,class\r\na_000,a\r\nb_000\r\n", "line 3: 1 field here, but 2 in the header"),
+        ("path;class\r\na_000;a\r\n", "line 1: the columns seem separated by semicolons: save the table with commas"),
+        ("path\tclass\na_000\ta\n", "line 1: the columns seem separated by tabs"),
+        ("", "expected a column `class`"),
+    ] {
+        let error = labels(content);
+        assert!(error.contains(what), "{what}: {error}");
+    }
+    let table = text(root, "meta.csv", "image,age\r\na_001,3\r\na_001.png,4\r\n");
+    let twice = Prepare { rule: everything(), metadata: Some(table), ..Default::default() };
+    assert!(refused(&twice, root).contains("meta.csv, line 3: a second row about"));
+    text(root, "lists/train.txt", "\u{feff}a_000\r\nb_000\r\n");
+    let last = text(root, "lists/test.txt", "a_001\r\n\r\nb_009\r\n");
+    let lists = Prepare { rule: Rule::Lists { folder: root.join("lists") }, ..Default::default() };
+    assert!(refused(&lists, root).contains("test.txt, line 3: no image b_009"));
+    std::fs::write(&last, b"\xFE\xFF\0a").unwrap();
+    assert!(refused(&lists, root).contains("test.txt: the text is UTF-16: save the file as UTF-8"));
+
+    // A manifest that went through a spreadsheet is numbered alike.
+    let list = root.join("manifest.csv");
+    let made = run(&Prepare { rule: everything(), ..Default::default() }, root).0;
+    made.write(&list).unwrap();
+    let plain = std::fs::read_to_string(&list).unwrap();
+    for (end, mark) in [("\n", ""), ("\r\n", "\u{feff}")] {
+        let content = plain.replacen("a_001.png,a,train", "a_001.png,a,trian", 1).replace('\n', end);
+        std::fs::write(&list, format!("{mark}{content}")).unwrap();
+        let error = Manifest::read(&list).unwrap_err().to_string();
+        assert!(error.contains("manifest.csv, line 8: split \"trian\""), "{error}");
+        std::fs::write(&list, format!("{mark}{}", plain.replace('\n', end))).unwrap();
+        assert_eq!(Manifest::read(&list).unwrap(), made);
     }
 }
 
@@ -159,6 +206,68 @@ fn nothing_left_to_skip_to_is_refused() {
 }
 
 #[test]
+fn a_table_of_more_images_than_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    tree(root, &[("x", 21)]);
+    let table = |rows: std::ops::Range<usize>| {
+        let rows: String = rows.map(|i| format!("x_{i:03},{}\n", ["a", "b", "c"][i % 3])).collect();
+        Some(text(root, "t.csv", &format!("image,class\n{rows}")))
+    };
+    let skip = Prepare { unreadable: Unreadable::Skip, labels: table(15..30), ..Default::default() };
+    let refuse = Prepare { unreadable: Unreadable::Refuse, ..skip.clone() };
+    let error = refused(&refuse, root);
+    assert!(error.contains("t.csv, line 8: no image x_021 below") && error.contains("with 9 of 15 rows"), "{error}");
+    assert!(error.contains("--skip-unreadable") && error.contains("out of the table"), "{error}");
+    let (made, notices) = run(&skip, root);
+    assert_eq!((made.rows().len(), made.classes().len()), (6, 3));
+    let left = notices.iter().find(|notice| notice.starts_with("9 of 15 rows of")).unwrap();
+    assert!(left.ends_with("are left out: the first is x_021, line 8"), "{left}");
+    // A class does not go unnoticed.
+    let skip = Prepare { labels: table(18..23), ..skip };
+    run(&skip, root);
+    std::fs::remove_file(root.join("x/x_020.png")).unwrap();
+    assert!(refused(&skip, root).contains("class c has no images"));
+
+    // The published split is one of all images.
+    let rows: String = (0..21).map(|i| format!("x_{i:03},{}\n", ISIC2018[i % 7])).collect();
+    let labels = Some(text(root, "t.csv", &format!("image,class\n{rows}")));
+    let error = refused(&Prepare { rule: Rule::Isic2018 {}, labels, ..skip }, root);
+    assert!(error.contains("line 22: no image x_020") && error.contains("the published split needs all"), "{error}");
+}
+
+#[test]
+fn groups_that_a_rule_tears_apart_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    tree(root, &[("a", 6), ("b", 6)]);
+    let rows: String =
+        ["a", "b"].iter().flat_map(|c| (0..6).map(move |i| format!("{c}_{i:03},{c}{}\n", i / 3))).collect();
+    let metadata = Some(text(root, "meta.csv", &format!("image,patient\n{rows}")));
+    let told = |rule: Rule| -> Vec<String> {
+        let notices = run(&Prepare { rule, metadata: metadata.clone(), ..Default::default() }, root).1;
+        notices.into_iter().filter(|notice| notice.contains("keeps groups whole")).collect()
+    };
+    let halves = told(Rule::Stratified { train: 0.5, validation: 0.0, test: 0.5 });
+    assert!(halves.len() == 1 && halves[0].contains(" of 4 groups have"), "{halves:?}");
+    assert!(halves[0].contains("--split group-stratified"), "{halves:?}");
+    let folds = told(Rule::Folds { folds: 2, fold: 1, validation: 0.2 });
+    assert!(folds[0].contains("--split group-folds"), "{folds:?}");
+    assert!(told(everything()).is_empty());
+    assert!(told(Rule::GroupStratified { train: 0.5, validation: 0.0, test: 0.5 }).is_empty());
+
+    // Folds that no class can fill.
+    let few = |rule| refused(&Prepare { rule, metadata: metadata.clone(), ..Default::default() }, root);
+    let error = few(Rule::Folds { folds: 7, fold: 1, validation: 0.1 });
+    assert!(error.contains("folds: 7, but no class has more than 6 images: name 6 at most"), "{error}");
+    let error = few(Rule::GroupFolds { folds: 3, fold: 1, validation: 0.1 });
+    assert!(error.contains("no class has more than 2 groups"), "{error}");
+
+    let notices = run(&Prepare { rule: Rule::Kvasir { fold: 1, validation: 0.1 }, ..Default::default() }, root).1;
+    assert!(notices.iter().any(|notice| notice.starts_with("Kvasir has no class a, b: ")), "{notices:?}");
+}
+
+#[test]
 fn lists_of_names() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
@@ -225,6 +334,14 @@ fn trees_for_other_programs() {
         assert!(again.rows().iter().map(keep).eq(laid.rows().iter().map(keep)));
         assert!(made.lay_out(&target, placing).unwrap_err().to_string().contains("not empty"));
     }
+    // Not among the images, nor in what is not there yet below them.
+    for inside in ["tree", "a/new/tree", "../images/tree"] {
+        let error = made.lay_out(&root.join(inside), Placing::Move).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input);
+        assert!(error.to_string().contains("the folder of the images; name a new folder outside"), "{error}");
+    }
+    assert!(!root.join("tree").exists() && !root.join("a/new").exists());
+    made.verify(Check::Full).unwrap();
     // A move that fails half way leaves everything where it was, and no folder.
     let missing = root.join(&made.rows()[9].path);
     let content = std::fs::read(&missing).unwrap();

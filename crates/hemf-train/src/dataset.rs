@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hemf_data::{Check, Manifest, Prepare, Sample, Split};
+use hemf_data::{Check, Manifest, Prepare, Sample, Split, counted};
 
 use crate::{Checkpoint, DataConfig, Error, Event, Observer, config::ConfigError, quoted};
 
@@ -66,6 +66,13 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
                         prepare the folder by another rule";
             observer.event(&Event::Note(note));
         }
+        let unlisted = read.unlisted(manifest);
+        if let Some(first) = unlisted.first() {
+            let count = counted(unlisted.len(), "image");
+            let note =
+                format!("the list lacks {count} of its folder, the first is {first}; to have them, prepare again");
+            observer.event(&Event::Note(&note));
+        }
         if let Some(note) = read.cut_off(&data.preprocessing.reading) {
             observer.event(&Event::Note(&note));
         }
@@ -85,7 +92,7 @@ fn is_split_otherwise(asked: &Prepare, made: &Manifest) -> bool {
         classes.len() != made.classes().len() || classes.iter().any(|class| !made.classes().contains(class))
     });
     let default = Prepare::default();
-    let other_rule = asked.rule != default.rule && asked.rule.to_string() != made.rule();
+    let other_rule = asked.rule != default.rule && !made.rule().starts_with(&asked.rule.to_string()); // what was drawn from it adds a word
     let other_seed = asked.seed != default.seed && asked.seed != made.seed();
     other_classes || other_rule || other_seed
 }

@@ -6,7 +6,10 @@ use clap::Args;
 use hemf_train::Severity;
 
 use super::{print, reading::Reading};
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    output::AUDIT,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
@@ -26,6 +29,9 @@ pub(crate) struct Audit {
 }
 
 pub(super) fn run(args: Audit) -> Result<Exit, Failure> {
+    if let Some(file) = &args.html {
+        AUDIT.check("--html", file)?;
+    }
     let audit = hemf_train::Audit::run(&args.path, &args.reading.settings())?;
     if let Some(file) = &args.html {
         std::fs::write(file, audit.to_html())

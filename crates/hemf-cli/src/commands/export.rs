@@ -1,6 +1,6 @@
 //! `hemf export`: a network for other programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hemf_train::Checkpoint;
@@ -18,6 +18,13 @@ pub(crate) struct Export {
 }
 
 pub(super) fn run(args: Export) -> Result<Exit, Failure> {
+    let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if folder.join("checksums.b3").exists() {
+        let (out, folder) = (args.out.display(), folder.display());
+        return Err(Failure::input(format!(
+            "{out}: {folder} is a checkpoint, which stays as it is; name a file elsewhere"
+        )));
+    }
     hemf_train::export(&Checkpoint::find(&args.run)?, &args.out)?;
     print(&format!("{}\n", args.out.display()))?;
     Ok(Exit::Ok)

@@ -32,6 +32,12 @@ pub(crate) struct Import {
 }
 
 pub(super) fn run(args: Import, program: &str) -> Result<Exit, Failure> {
+    if let Some(name) = args.classes.iter().enumerate().find(|(i, name)| args.classes[..*i].contains(name)) {
+        return Err(Failure::usage(format!(
+            "--classes: {:?} is named twice; each class has a name of its own",
+            name.1
+        )));
+    }
     let over = args.set.layers()?;
     let config = match &args.config {
         Some(file) => RunConfig::load(file, &over)?,

@@ -15,6 +15,7 @@ pub(crate) mod parity;
 pub(crate) mod plot;
 pub(crate) mod predict;
 pub(crate) mod prepare;
+mod prepared;
 pub(crate) mod preview;
 mod reading;
 pub(crate) mod reproduce;

@@ -3,18 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use hemf_train::{Manifest, Placing, Rule, Split, Unreadable, quoted};
-use serde_json::json;
+use hemf_train::{Manifest, Placing, Rule, Unreadable};
 
-use super::{print, reading::Reading};
-use crate::exit::{Exit, Failure};
+use super::{prepared::show, reading::Reading};
+use crate::{
+    exit::{Exit, Failure},
+    output::LIST,
+};
+
+/// What the list is called in a folder of images.
+const LIST_NAME: &str = "manifest.csv";
 
 #[derive(Debug, Args)]
 pub(crate) struct Prepare {
     /// Folder of images, with a subfolder per class; it is only read
     folder: PathBuf,
 
-    /// Where to write the list [default: manifest.csv in the folder]
+    /// Where to write the list, a .csv file [default: manifest.csv in the folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
@@ -67,7 +72,7 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "DIR", required_if_eq("split", "lists"))]
     lists: Option<PathBuf>,
 
-    /// Leave out images that cannot be read, and list them, instead of refusing
+    /// Leave out images that cannot be read, and rows of --labels whose image is not there, instead of refusing
     #[arg(long)]
     skip_unreadable: bool,
 
@@ -154,6 +159,8 @@ impl Prepare {
             RuleName::Lists => Rule::Lists { folder: self.lists.clone().unwrap_or_default() },
             RuleName::Table => Rule::Table {},
         };
+        // The rule's names of its numbers are those of the flags.
+        rule.validate().map_err(|error| Failure::usage(format!("--{error}")))?;
         Ok(hemf_train::Prepare {
             rule,
             seed: self.seed,
@@ -164,6 +171,24 @@ impl Prepare {
             unreadable: if self.skip_unreadable { Unreadable::Skip } else { Unreadable::Refuse },
             reading: self.reading.settings(),
         })
+    }
+
+    /// Where the list is written, once it is clear that nothing stands in the way, nor of the tree.
+    fn list(&self) -> Result<PathBuf, Failure> {
+        if let Some(tree) = &self.tree {
+            Manifest::check_tree(&self.folder, tree)?;
+        }
+        match (&self.tree, &self.out) {
+            (Some(tree), None) if self.move_images => Ok(tree.join(LIST_NAME)),
+            (Some(_), Some(_)) if self.move_images => {
+                Err(Failure::usage("--out does not go with --move: the list is written into the tree"))
+            }
+            (_, out) => {
+                let path = out.clone().unwrap_or_else(|| self.folder.join(LIST_NAME));
+                LIST.check("--out", &path)?;
+                Ok(path)
+            }
+        }
     }
 
     fn placing(&self) -> Placing {
@@ -180,20 +205,27 @@ impl Prepare {
 fn ratio(text: &str) -> Result<[f64; 3], String> {
     let numbers: Result<Vec<f64>, _> = text.split(',').map(str::parse).collect();
     let numbers = numbers.map_err(|error| error.to_string())?;
-    numbers.try_into().map_err(|_| "expected three shares, such as 0.7,0.15,0.15".to_owned())
+    let shares: [f64; 3] = numbers.try_into().map_err(|_| "expected three shares, such as 0.7,0.15,0.15".to_owned())?;
+    let sum: f64 = shares.iter().sum();
+    match () {
+        () if !shares.iter().all(|share| *share >= 0.0) => Err("a share is not below 0".to_owned()),
+        () if (sum - 1.0).abs() > 1e-9 => Err(format!("the shares add up to {sum}, not to 1, as 0.7,0.15,0.15 do")),
+        () if shares[0] == 0.0 => Err("the share of training images must be above 0".to_owned()),
+        () => Ok(shares),
+    }
 }
 
 pub(super) fn run(args: Prepare, program: &str) -> Result<Exit, Failure> {
-    let prepared = args.settings()?.run(&args.folder)?;
+    let (settings, path) = (args.settings()?, args.list()?);
+    let prepared = settings.run(&args.folder)?;
     for notice in &prepared.notices {
         eprintln!("note: {notice}");
     }
     let manifest = prepared.manifest;
     if args.move_images {
-        return moved(&args, &manifest, program);
+        return moved(&args, &manifest, &path, program);
     }
     let placing = args.placing();
-    let path = args.out.unwrap_or_else(|| args.folder.join("manifest.csv"));
     if !args.force {
         keep_another(&path, &manifest)?;
     }
@@ -206,41 +238,14 @@ pub(super) fn run(args: Prepare, program: &str) -> Result<Exit, Failure> {
 }
 
 /// The list lies in the new tree alone: one in the old folder would name images that are gone.
-fn moved(args: &Prepare, manifest: &Manifest, program: &str) -> Result<Exit, Failure> {
+fn moved(args: &Prepare, manifest: &Manifest, path: &Path, program: &str) -> Result<Exit, Failure> {
     let Some(tree) = &args.tree else { return Err(Failure::usage("--move needs --tree")) };
-    if args.out.is_some() {
-        return Err(Failure::usage("--out does not go with --move: the list is written into the tree"));
-    }
     let laid = manifest.lay_out(tree, Placing::Move)?;
-    show(&laid, &tree.join("manifest.csv"), args.json, program)
-}
-
-fn show(manifest: &Manifest, path: &Path, json: bool, program: &str) -> Result<Exit, Failure> {
-    if json {
-        let splits = Split::ALL.map(|split| (split.name(), json!(manifest.class_counts(split))));
-        let counts = json!({
-            "manifest": path,
-            "seal": manifest.seal(),
-            "classes": manifest.classes(),
-            "images": serde_json::Map::from_iter(splits.map(|(name, n)| (name.to_owned(), n))),
-        });
-        print(&format!("{counts}\n"))?;
-    } else {
-        print(&table(manifest))?;
-        eprintln!("written: {}", path.display());
-        let config = config_for(manifest.rule());
-        eprintln!("next: {program} train {config} --data {}", quoted(path));
-        if manifest.rows().iter().any(|row| row.fold.is_some()) {
-            eprintln!("or, for every fold: {program} cv {config} --data {}", quoted(path));
-        }
+    let before = args.folder.join(LIST_NAME);
+    if before.exists() {
+        eprintln!("note: {} lists images where they are no longer; remove it", before.display());
     }
-    Ok(Exit::Ok)
-}
-
-/// The configuration for a list made by `rule`.
-fn config_for(rule: &str) -> String {
-    let of_a_published_set = ["isic2018", "covid19-ct", "kvasir"].into_iter().find(|name| rule.starts_with(name));
-    format!("configs/{}.yaml", of_a_published_set.unwrap_or("nano"))
+    show(&laid, path, args.json, program)
 }
 
 /// Refuses to replace a file that is not this very manifest: trained models hold on to their split by its seal.
@@ -254,20 +259,4 @@ fn keep_another(path: &Path, manifest: &Manifest) -> Result<(), Failure> {
         "{path}: is there already and differs from the list now made; name another file with --out, or replace it with \
          --force"
     )))
-}
-
-/// Images per class and split, with sums.
-fn table(manifest: &Manifest) -> String {
-    let counts = Split::ALL.map(|split| manifest.class_counts(split));
-    let names = manifest.classes();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
-    let line = |name: &str, [train, validation, test]: [String; 3]| {
-        format!("{name:width$}  {train:>7}  {validation:>10}  {test:>7}\n")
-    };
-    let mut text = line("class", ["train", "validation", "test"].map(str::to_owned));
-    for (i, name) in names.iter().enumerate() {
-        text += &line(name, counts.each_ref().map(|split| split[i].to_string()));
-    }
-    let sums = counts.each_ref().map(|split| split.iter().sum::<usize>().to_string());
-    text + &line("all", sums)
 }

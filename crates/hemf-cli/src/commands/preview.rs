@@ -9,6 +9,7 @@ use super::print;
 use crate::{
     args::Set,
     exit::{Exit, Failure},
+    output::SHEET,
     progress::Progress,
 };
 
@@ -32,12 +33,13 @@ pub(crate) struct Preview {
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=32))]
     epochs: u16,
 
-    /// Where to write the picture
+    /// Where to write the picture, a .png file
     #[arg(long, value_name = "FILE", default_value = "preview.png")]
     out: PathBuf,
 }
 
 pub(super) fn run(args: Preview) -> Result<Exit, Failure> {
+    SHEET.check("--out", &args.out)?;
     let mut layers = args.set.layers()?;
     if let Some(path) = &args.data {
         layers.push(Layer::path("--data", "data.path", path));

@@ -29,5 +29,7 @@ impl Reading {
 fn window(text: &str) -> Result<[f64; 2], String> {
     let numbers: Result<Vec<f64>, _> = text.split(',').map(str::parse).collect();
     let numbers = numbers.map_err(|error| error.to_string())?;
-    numbers.try_into().map_err(|_| "expected a centre and a width, such as 40,400".to_owned())
+    let expected = || "expected a centre and a width above 0, such as 40,400".to_owned();
+    let window: [f64; 2] = numbers.try_into().map_err(|_| expected())?;
+    if window.iter().all(|number| number.is_finite()) && window[1] > 0.0 { Ok(window) } else { Err(expected()) }
 }

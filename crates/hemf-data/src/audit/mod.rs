@@ -21,7 +21,9 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::manifest::SealBreak;
 use crate::scan::{class_folders_or_any, split_folders};
+use crate::words::told;
 use crate::{Error, Manifest, Reading, Split};
 pub use association::Association;
 pub use balance::Balance;
@@ -128,10 +130,13 @@ impl Audit {
             group: row.group.clone(),
             listed: Some((row.bytes, row.blake3.clone())),
         });
-        let changed = |what: String| {
-            Finding::new(Severity::Error, "manifest-changed", format!("{}: {what}", path.display()), Vec::new())
-        };
-        let found = changes.into_iter().map(changed).collect();
+        let mut found = broken_seal(path, changes);
+        let unlisted = manifest.unlisted(path).into_iter().map(|path| Concerned { path, what: String::new() });
+        let unlisted: Vec<Concerned> = unlisted.collect();
+        if !unlisted.is_empty() {
+            let what = "images are in the folder, but not in the list: added since prepare, or left out by it";
+            found.push(Finding::new(Severity::Note, "not-listed", told(unlisted.len(), what), unlisted));
+        }
         Ok(Self::of_items(manifest.root(), Some(manifest.rule().to_string()), items.collect(), found, reading))
     }
 
@@ -223,4 +228,20 @@ impl Audit {
     pub fn to_html(&self) -> String {
         html::report(self)
     }
+}
+
+/// What is said of a manifest that is not what was sealed: several rows are one finding.
+fn broken_seal(path: &Path, changes: Vec<SealBreak>) -> Vec<Finding> {
+    let only = if changes.len() == 1 { changes.first().map(SealBreak::to_string) } else { None };
+    let rows = changes.into_iter().filter_map(|change| match change {
+        SealBreak::Row { row, path } => Some(Concerned { path, what: format!("row {row}") }),
+        SealBreak::Other(_) => None,
+    });
+    let rows: Vec<Concerned> = rows.collect();
+    let what = match (only, rows.len()) {
+        (Some(what), _) => what,
+        (None, 0) => return Vec::new(),
+        (None, count) => format!("{count} rows are not what was sealed"),
+    };
+    vec![Finding::new(Severity::Error, "manifest-changed", format!("{}: {what}", path.display()), rows)]
 }

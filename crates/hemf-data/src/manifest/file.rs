@@ -1,9 +1,11 @@
 //! The manifest as a file.
 
+use std::fmt;
 use std::path::Path;
 
 use super::row::{COLUMNS, column_problem};
 use super::{Manifest, Row, TITLE};
+use crate::text::{self, Lines};
 use crate::{Error, replace::replace};
 
 impl Manifest {
@@ -13,15 +15,15 @@ impl Manifest {
     /// Not a manifest, a line that cannot be understood, or rows changed since it was written.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let (manifest, changes) = Self::read_unsealed(path)?;
-        match changes.into_iter().next() {
+        match changes.first() {
             None => Ok(manifest),
-            Some(what) => Err(Error::Seal { path: path.into(), what }),
+            Some(change) => Err(Error::Seal { path: path.into(), what: change.to_string() }),
         }
     }
 
     /// The manifest as the file now says it, sealed anew, and what was changed since it was written.
-    pub(crate) fn read_unsealed(path: &Path) -> Result<(Self, Vec<String>), Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+    pub(crate) fn read_unsealed(path: &Path) -> Result<(Self, Vec<SealBreak>), Error> {
+        let text = text::read(path)?;
         let stored = parse(path, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let root = folder.join(&stored.source);
@@ -36,16 +38,16 @@ impl Manifest {
         let (now, then) = (manifest.rows.len(), stored.checks.len());
         let mut changes = Vec::new();
         if now != then {
-            changes.push(format!("{now} rows, but {then} were sealed"));
+            changes.push(SealBreak::Other(format!("{now} rows, but {then} were sealed")));
         } else {
             for (i, (row, check)) in manifest.rows.iter().zip(&stored.checks).enumerate() {
                 if short(row) != *check {
-                    changes.push(format!("row {} ({}) is not what was sealed", i + 1, row.path));
+                    changes.push(SealBreak::Row { row: i + 1, path: row.path.clone() });
                 }
             }
         }
         if changes.is_empty() {
-            changes.push("seed, rule or seal is not what was sealed".into());
+            changes.push(SealBreak::Other("seed, rule or seal is not what was sealed".into()));
         }
         Ok((manifest, changes))
     }
@@ -101,6 +103,23 @@ impl Manifest {
     }
 }
 
+/// Something in a manifest that is not what was sealed.
+pub(crate) enum SealBreak {
+    /// A row, counted from 1.
+    Row { row: usize, path: String },
+    /// Something else, in words.
+    Other(String),
+}
+
+impl fmt::Display for SealBreak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row { row, path } => write!(f, "row {row} ({path}) is not what was sealed"),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
 /// The first digits of a row's digest.
 fn short(row: &Row) -> String {
     row.digest().to_hex()[..4].to_string()
@@ -138,8 +157,8 @@ fn parse(path: &Path, text: &str) -> Result<Stored, Error> {
     let checks = digits.flat_map(|(_, checks)| checks.split_whitespace().map(str::to_string)).collect();
 
     let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(text.as_bytes());
-    let at = |error: csv::Error| bad(error.position().map(|p| p.line()), error.to_string());
-    let columns = reader.headers().map_err(at)?;
+    let mut lines = Lines::new(text);
+    let columns = reader.headers().map_err(|error| bad(None, error.to_string()))?;
     let header_line = Some(head.len() as u64 + 1);
     if columns.iter().take(COLUMNS.len()).ne(COLUMNS) {
         return Err(bad(header_line, format!("expected the columns {}", COLUMNS.join(","))));
@@ -150,8 +169,11 @@ fn parse(path: &Path, text: &str) -> Result<Stored, Error> {
     }
     let mut rows = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(at)?;
-        let line = record.position().map(|p| p.line());
+        let record = record.map_err(|error| {
+            let (line, reason) = lines.problem(&error);
+            bad(line, reason)
+        })?;
+        let line = record.position().map(|position| lines.of(position));
         rows.push(Row::from_fields(&record, &extra).map_err(|reason| bad(line, reason))?);
     }
     Ok(Stored { seed, rule: field("rule")?, source: field("source")?, seal: field("seal")?, rows, checks })

@@ -4,12 +4,14 @@ mod changes;
 mod file;
 mod hashes;
 mod row;
+mod unlisted;
 mod verify;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Split};
+pub(crate) use file::SealBreak;
 pub(crate) use row::COLUMNS;
 pub use row::Row;
 pub use verify::Check;

@@ -28,13 +28,30 @@ impl Manifest {
     /// A class that is no folder name, a folder that is not empty, a disk that does not take it. What was laid out until
     /// then is taken away again, or moved back; the error says so where that fails too.
     pub fn lay_out(&self, target: &Path, placing: Placing) -> Result<Self, Error> {
-        if fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Error::folder(target, "is not empty; name a new folder"));
-        }
+        Self::check_tree(self.root(), target)?;
         let rows = self.laid_out_rows(target)?;
         let mut done = Done { placing, placed: Vec::new(), folders: Vec::new() };
         let laid = self.place_all(target, rows, &mut done);
         laid.map_err(|error| done.undo(target, error))
+    }
+
+    /// Whether the images of `source` can be laid out in `target`.
+    ///
+    /// # Errors
+    /// The folder is not empty, or lies among the images: it would be taken for a class of them.
+    pub fn check_tree(source: &Path, target: &Path) -> Result<(), Error> {
+        if fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::folder(target, "is not empty; name a new folder"));
+        }
+        let inside = match (source.canonicalize(), real(target)) {
+            (Ok(source), Ok(target)) => target.starts_with(source),
+            _ => false, // fails when it is read or written
+        };
+        if inside {
+            let reason = format!("lies in {}, the folder of the images; name a new folder outside", source.display());
+            return Err(Error::folder(target, reason));
+        }
+        Ok(())
     }
 
     fn place_all(&self, target: &Path, mut rows: Vec<Row>, done: &mut Done) -> Result<Self, Error> {
@@ -112,6 +129,17 @@ impl Done {
         let source = io::Error::other(format!("{error}; {stuck} images could not be moved back and lie there"));
         Error::write(target)(source)
     }
+}
+
+/// The path without links, of what need not be there yet.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    for there in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (there.canonicalize(), path.strip_prefix(there)) {
+            return Ok(real.join(rest));
+        }
+    }
+    Ok(path)
 }
 
 fn place(from: &Path, to: &Path, placing: Placing) -> io::Result<()> {

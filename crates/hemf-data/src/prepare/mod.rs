@@ -1,5 +1,6 @@
 //! A data folder to a [`Manifest`]: find the images, read each of them once, split.
 
+mod checks;
 mod inspect;
 mod lay_out;
 
@@ -8,9 +9,10 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scan::{self, ClassFiles, Metadata, Scan};
+use crate::scan::{self, ClassFiles, Metadata, Missing, Scan};
 use crate::split::{Place, deviation};
-use crate::{Error, Manifest, Reading, Row, Rule, Split};
+use crate::{Error, Manifest, Reading, Row, Rule};
+use checks::{check_classes, check_folds, crossing_groups, in_order, other_than_kvasir};
 pub(crate) use inspect::inspect;
 pub use lay_out::Placing;
 
@@ -34,7 +36,8 @@ pub struct Prepare {
     /// The column of either table that tells which images belong together; if none is named, `group`,
     /// `patient`, `lesion_id` or the like, where there is one.
     pub group: Option<String>,
-    /// What becomes of images that cannot be read.
+    /// What becomes of images that cannot be read, and of rows of `labels` whose image is not there; a published split needs
+    /// them all.
     pub unreadable: Unreadable,
     /// How the images are read; in a run's configuration, `data.preprocessing.reading`.
     #[serde(skip)]
@@ -107,9 +110,11 @@ impl Prepare {
         let mut notices = scan.notices;
         let rows = inspect::inspect_all(folder, rows, self, &mut notices)?;
         check_classes(folder, &scan.classes, &rows, &mut notices)?;
-        if let Some(wanted) = self.rule.group_shares() {
-            notices.push(deviation(&rows, wanted));
+        match self.rule.group_shares() {
+            Some(wanted) => notices.push(deviation(&rows, wanted)),
+            None => notices.extend(crossing_groups(&self.rule, &rows)),
         }
+        notices.extend(other_than_kvasir(&self.rule, &scan.classes));
         let manifest = Manifest::new(folder, self.seed, &self.rule.to_string(), rows)?;
         Ok(Prepared { manifest, notices })
     }
@@ -120,10 +125,13 @@ impl Prepare {
         match (&self.rule, &self.labels) {
             (Rule::Folders {}, Some(_)) => refuse(
                 "labels",
-                "the rule `folders` takes classes and splits from folders; for those of the table, name the rule `table` \
-                 (its column split), and for its other columns name it as metadata",
+                "--split folders takes classes and splits from folders; for those of the table, take --split table \
+                 (data.prepare.rule: its column split), and for its other columns name it with --metadata",
             ),
-            (Rule::Table {}, None) => refuse("labels", "the rule `table` needs a table, with a column split"),
+            (Rule::Table {}, None) => refuse(
+                "labels",
+                "--split table needs a table with a column split: name it with --labels (data.prepare.labels)",
+            ),
             (_, Some(_)) if self.classes.is_some() => {
                 refuse("classes", "a table of labels gives the classes; leave out the rows of others")
             }
@@ -131,15 +139,26 @@ impl Prepare {
         }
     }
 
+    /// What becomes of rows whose image is not there. A published split is one of all images.
+    fn missing(&self) -> Missing {
+        match self.unreadable {
+            _ if self.rule.is_published() => Missing::All,
+            Unreadable::Refuse => Missing::Refuse,
+            Unreadable::Skip => Missing::Skip,
+        }
+    }
+
     /// The classes of a tree with one folder per class, or of a table.
     fn scan(&self, folder: &Path) -> Result<Scan, Error> {
         let mut scan = match &self.labels {
-            Some(table) => scan::label_table(folder, table, self.group.as_deref())?,
+            Some(table) => scan::label_table(folder, table, self.group.as_deref(), self.missing())?,
             None => {
                 if let Some(splits) = scan::split_folders(folder)? {
                     let names: Vec<&str> = splits.iter().map(|(_, name)| name.as_str()).collect();
                     let names = names.join(", ");
-                    let reason = format!("already split into {names}: use the rule `folders`");
+                    let reason = format!(
+                        "already split into {names}: take --split folders (data.prepare.rule: {{kind: folders}})"
+                    );
                     return Err(Error::folder(folder, reason));
                 }
                 let known = match &self.rule {
@@ -205,6 +224,7 @@ impl Prepare {
             .iter()
             .map(|class| class.files.iter().map(|path| group(path).unwrap_or(path)).collect())
             .collect();
+        check_folds(&self.rule, &groups)?;
         let places = self.rule.places(&groups, self.seed);
         let mut notices = Vec::new();
         if grouped && alone > 0 {
@@ -248,30 +268,4 @@ impl Prepare {
         scan.notices.extend(notices);
         Ok(rows)
     }
-}
-
-/// Every class must have training images, once those that cannot be read are gone; a split without some class is told.
-fn check_classes(folder: &Path, classes: &[ClassFiles], rows: &[Row], notices: &mut Vec<String>) -> Result<(), Error> {
-    for ClassFiles { name, .. } in classes {
-        let mut seen = [0; 3];
-        rows.iter().filter(|row| row.class == *name).for_each(|row| seen[row.split as usize] += 1);
-        if seen[Split::Train as usize] == 0 {
-            return Err(Error::folder(folder, format!("class {name} has no training images")));
-        }
-        let without = Split::ALL.into_iter().filter(|split| seen[*split as usize] == 0);
-        notices.extend(without.map(|split| format!("class {name} has no {split} images")));
-    }
-    Ok(())
-}
-
-/// Brings classes to the order of a published split, which must have just these.
-fn in_order(folder: &Path, classes: &mut [ClassFiles], order: &[&str]) -> Result<(), Error> {
-    let place = |name: &str| order.iter().position(|known| *known == name);
-    if classes.len() != order.len() || classes.iter().any(|class| place(&class.name).is_none()) {
-        let found: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
-        let reason = format!("classes {}; the rule is made for {}", found.join(", "), order.join(", "));
-        return Err(Error::folder(folder, reason));
-    }
-    classes.sort_by_key(|class| place(&class.name));
-    Ok(())
 }

@@ -78,6 +78,23 @@ pub(crate) fn class_folders_or_any(root: &Path) -> Result<(Scan, Vec<(String, St
     Ok((Scan { classes, notices: walk.notices(root), ..Default::default() }, problems))
 }
 
+/// All images in the folders of `root/part`, each with the name of its folder and its path relative to `root`; an empty
+/// `part` is `root` itself. What cannot be read is passed over.
+pub(crate) fn images_in_folders(root: &Path, part: &str) -> Result<Vec<(String, String)>, Error> {
+    let (folder, prefix) = match part {
+        "" => (root.to_path_buf(), String::new()),
+        part => (root.join(part), format!("{part}/")),
+    };
+    let mut walk = Walk::part(&folder, root)?.going_on();
+    let (found, _) = walk.top_level()?;
+    let mut images = Vec::new();
+    for name in found {
+        let files = walk.images_below(&folder.join(&name))?;
+        images.extend(files.into_iter().map(|file| (name.clone(), format!("{prefix}{file}"))));
+    }
+    Ok(images)
+}
+
 /// The split folders of `root`, if it is laid out as training and test (or validation) folders.
 pub(crate) fn split_folders(root: &Path) -> Result<Option<Vec<(Split, String)>>, Error> {
     let (found, _) = Walk::forgiving(root)?.top_level()?;

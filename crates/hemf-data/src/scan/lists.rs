@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{ClassFiles, Names, Scan};
-use crate::{Error, Split};
+use crate::{Error, Split, text};
 
 /// A list: its file, its split, and the class it is about, where its name ends in one.
 type List = (PathBuf, Split, String);
@@ -44,7 +44,7 @@ pub(crate) fn read_lists(folder: &Path, scan: &mut Scan) -> Result<(), Error> {
             return Err(Error::folder(&path, format!("there is no class {class}")));
         }
         let images = Names::new(scan.classes.iter().filter(about).flat_map(|class| &class.files));
-        let text = std::fs::read_to_string(&path).map_err(Error::read(&path))?;
+        let text = text::read(&path)?;
         for (i, name) in text.lines().map(str::trim).enumerate().filter(|(_, name)| !name.is_empty()) {
             let bad = |reason: String| Error::Manifest { path: path.clone(), line: Some(i as u64 + 1), reason };
             let image = images.find(name).map_err(bad)?.ok_or_else(|| bad(format!("no image {name}")))?;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Detail, Names, Scan};
+use crate::text::{self, Lines};
 use crate::{Error, manifest::COLUMNS};
 
 /// A table that is read beside the images, and its column that tells which belong together.
@@ -28,11 +29,12 @@ impl Metadata<'_> {
     pub(crate) fn add_to(&self, scan: &mut Scan) -> Result<(), Error> {
         let bad = |line: Option<u64>, reason: String| Error::Manifest { path: self.table.into(), line, reason };
         let records = read(self.table)?;
-        let columns = Columns::new(&records.header, self.group, &[]).map_err(|reason| bad(Some(1), reason))?;
+        let columns =
+            Columns::new(&records.header, self.group, &[]).map_err(|reason| bad(Some(records.first), reason))?;
         scan.headers.extend(records.header.iter().cloned());
         let names = columns.names(&records.header);
         if let Some(name) = names.iter().find(|name| scan.columns.contains(name)) {
-            return Err(bad(Some(1), format!("the table of labels has a column {name} too")));
+            return Err(bad(Some(records.first), format!("the table of labels has a column {name} too")));
         }
         let images = Names::new(scan.classes.iter().flat_map(|class| &class.files));
         let (before, mut unknown, mut seen) = (scan.columns.len(), 0, HashSet::new());
@@ -116,29 +118,43 @@ pub(super) fn column(header: &[String], names: &[&str]) -> Option<usize> {
 /// A CSV file in memory.
 pub(super) struct Records {
     pub(super) header: Vec<String>,
+    /// The line of the header.
+    pub(super) first: u64,
     /// With their line numbers.
     pub(super) rows: Vec<(u64, csv::StringRecord)>,
 }
 
 pub(super) fn read(table: &Path) -> Result<Records, Error> {
-    let bad = |error: csv::Error| Error::Manifest {
-        path: table.into(),
-        line: error.position().map(|p| p.line()),
-        reason: error.to_string(),
-    };
-    let text = std::fs::read(table).map_err(Error::read(table))?;
-    // Spreadsheets like to begin with a byte order mark.
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
-    let mut reader = csv::Reader::from_reader(text);
-    let header: Vec<String> = reader.headers().map_err(bad)?.iter().map(|name| name.trim().to_string()).collect();
+    let text = text::read(table)?;
+    let bad = |line: Option<u64>, reason: String| Error::Manifest { path: table.into(), line, reason };
+    let mut lines = Lines::new(&text);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|error| bad(Some(1), error.to_string()))?;
+    // Empty lines before it count, too.
+    let first = header.position().map_or(1, |position| lines.of(position));
+    let header: Vec<String> = header.iter().map(|name| name.trim().to_string()).collect();
+    if let Some(mark) = separator(&header) {
+        let reason = format!("the columns seem separated by {mark}: save the table with commas between them");
+        return Err(bad(Some(first), reason));
+    }
     let mut seen = HashSet::new();
     if let Some(twice) = header.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
-        return Err(Error::Manifest { path: table.into(), line: Some(1), reason: format!("two columns {twice}") });
+        return Err(bad(Some(first), format!("two columns {twice}")));
     }
     let mut rows = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(bad)?;
-        rows.push((record.position().map_or(0, |p| p.line()), record));
+        let record = record.map_err(|error| {
+            let (line, reason) = lines.problem(&error);
+            bad(line, reason)
+        })?;
+        rows.push((record.position().map_or(0, |position| lines.of(position)), record));
     }
-    Ok(Records { header, rows })
+    Ok(Records { header, first, rows })
+}
+
+/// What stands between the columns in place of commas, if there is more of it in the header.
+fn separator(header: &[String]) -> Option<&'static str> {
+    let marks = [(';', "semicolons"), ('\t', "tabs")];
+    let count = |mark: char| header.iter().map(|name| name.matches(mark).count()).sum::<usize>();
+    marks.into_iter().find(|(mark, _)| count(*mark) >= header.len().max(1)).map(|(_, name)| name)
 }

@@ -12,11 +12,13 @@ mod walk;
 
 use std::collections::HashMap;
 
-pub(crate) use folders::{class_folders, class_folders_of_split, class_folders_or_any, split_folders};
+pub(crate) use folders::{
+    class_folders, class_folders_of_split, class_folders_or_any, images_in_folders, split_folders,
+};
 pub(crate) use lists::{class_names as list_classes, read_lists};
 pub(crate) use metadata::Metadata;
 use names::Names;
-pub(crate) use table::label_table;
+pub(crate) use table::{Missing, label_table};
 use walk::Walk;
 
 use crate::Split;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::metadata::{self, Columns};
 use super::{ClassFiles, Detail, Names, Scan, Walk};
+use crate::words::told;
 use crate::{Error, Split};
 
 /// Reads the images that a table names, wherever below `root` they lie.
@@ -13,7 +14,7 @@ use crate::{Error, Split};
 /// With a column for the class (`class`, `label`, ...) there may be one for the group and one for the
 /// split, and any others are kept; classes are sorted. Without, it must be one-hot
 /// (`image,CLASS,CLASS,...`), and classes keep the order of its columns. Images keep the table's order.
-pub(crate) fn label_table(root: &Path, table: &Path, group: Option<&str>) -> Result<Scan, Error> {
+pub(crate) fn label_table(root: &Path, table: &Path, group: Option<&str>, missing: Missing) -> Result<Scan, Error> {
     let mut walk = Walk::new(root)?;
     let images = walk.images_below(root)?;
     let names = Names::new(images.iter());
@@ -21,24 +22,27 @@ pub(crate) fn label_table(root: &Path, table: &Path, group: Option<&str>) -> Res
     let records = metadata::read(table)?;
     let header = &records.header;
     let by_class = metadata::column(header, &["class", "label", "diagnosis", "dx", "target"]);
-    let mut found = Found { classes: Vec::new(), seen: HashSet::new(), details: HashMap::new() };
+    let mut found = Found { classes: Vec::new(), seen: HashSet::new(), details: HashMap::new(), absent: Vec::new() };
     let mut has_groups = false;
     let columns = match by_class {
         Some(class) => {
-            let columns = Columns::new(header, group, &[class]).map_err(|reason| bad(Some(1), reason))?;
+            let columns = Columns::new(header, group, &[class]).map_err(|reason| bad(Some(records.first), reason))?;
             has_groups = columns.group.is_some();
             let mut classes: BTreeMap<String, Vec<String>> = BTreeMap::new();
             let split = metadata::column(header, &["split"]);
             for (line, fields) in &records.rows {
-                let path =
-                    found.image(root, &names, &fields[columns.key]).map_err(|reason| bad(Some(*line), reason))?;
+                let image = fields[columns.key].trim();
+                let path = found.image(&names, image, *line).map_err(|reason| bad(Some(*line), reason))?;
                 let name = fields[class].trim();
                 if name.is_empty() {
-                    return Err(bad(Some(*line), format!("{path} has no class")));
+                    let image = path.as_deref().unwrap_or(image);
+                    return Err(bad(Some(*line), format!("{image} has no class")));
                 }
+                let files = classes.entry(name.to_string()).or_default();
                 let split = split.map(|i| split_named(&fields[i])).transpose().map_err(|r| bad(Some(*line), r))?;
+                let Some(path) = path else { continue };
                 found.details.insert(path.clone(), Detail { split: split.flatten(), ..columns.detail(fields) });
-                classes.entry(name.to_string()).or_default().push(path);
+                files.push(path);
             }
             found.classes = classes.into_iter().map(|(name, files)| ClassFiles { name, files }).collect();
             columns.names(header)
@@ -52,26 +56,59 @@ pub(crate) fn label_table(root: &Path, table: &Path, group: Option<&str>) -> Res
                 let [column] = hot[..] else {
                     return Err(bad(Some(*line), format!("{} classes are marked 1, not one", hot.len())));
                 };
-                let path = found.image(root, &names, &fields[0]).map_err(|reason| bad(Some(*line), reason))?;
-                found.classes[column - 1].files.push(path);
+                let path = found.image(&names, fields[0].trim(), *line).map_err(|reason| bad(Some(*line), reason))?;
+                found.classes[column - 1].files.extend(path);
             }
             Vec::new()
         }
     };
+    let mut notices = walk.notices(root);
+    notices.extend(missing.judge(&found.absent, records.rows.len(), root, table)?);
     if found.classes.len() < 2 {
         let reason = "expected a column `class`, or: image, then a column of zeros and ones per class, two at least";
-        return Err(bad(Some(1), reason.into()));
+        return Err(bad(Some(records.first), reason.into()));
     }
     if let Some(empty) = found.classes.iter().find(|class| class.files.is_empty()) {
         return Err(bad(None, format!("class {} has no images", empty.name)));
     }
-    let mut notices = walk.notices(root);
     let left = images.iter().filter(|path| !found.seen.contains(*path)).count();
     if left > 0 {
-        notices.push(format!("{left} images are not in the table and are left out"));
+        notices.push(told(left, "images are not in the table and are left out"));
     }
     let Found { classes, details, .. } = found;
     Ok(Scan { classes, columns, headers: records.header, has_groups, details, notices })
+}
+
+/// What becomes of rows whose image is not there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Missing {
+    /// They are refused.
+    Refuse,
+    /// They are refused, and no way around it is told: the split is one of all images.
+    All,
+    /// They are left out.
+    Skip,
+}
+
+impl Missing {
+    /// A notice about the rows, if there are such, each given by its line and what it names; or the refusal.
+    fn judge(self, absent: &[(u64, String)], rows: usize, root: &Path, table: &Path) -> Result<Option<String>, Error> {
+        let Some((line, name)) = absent.first() else { return Ok(None) };
+        let (count, root) = (absent.len(), root.display());
+        let way = match self {
+            Self::Skip => {
+                let table = table.display();
+                return Ok(Some(format!(
+                    "{count} of {rows} rows of {table} name no image below {root} and are left out: the first is {name}, \
+                     line {line}"
+                )));
+            }
+            Self::Refuse => "add the images, take the rows out of the table, or leave them out with --skip-unreadable",
+            Self::All => "the published split needs all; for some, take the rows out of the table and another --split",
+        };
+        let reason = format!("no image {name} below {root}; so it is with {count} of {rows} rows: {way}");
+        Err(Error::Manifest { path: table.into(), line: Some(*line), reason })
+    }
 }
 
 /// What the rows so far gave.
@@ -79,17 +116,21 @@ struct Found {
     classes: Vec<ClassFiles>,
     seen: HashSet<String>,
     details: HashMap<String, Detail>,
+    /// Rows whose image is not there: their lines, and what they name.
+    absent: Vec<(u64, String)>,
 }
 
 impl Found {
-    /// The path of the image that a row names, which no row before did.
-    fn image(&mut self, root: &Path, names: &Names, name: &str) -> Result<String, String> {
-        let name = name.trim();
-        let path = names.find(name)?.ok_or_else(|| format!("no image {name} below {}", root.display()))?;
+    /// The path of the image that a row names, which no row before did; `None`: it is not there.
+    fn image(&mut self, names: &Names, name: &str, line: u64) -> Result<Option<String>, String> {
+        let Some(path) = names.find(name)? else {
+            self.absent.push((line, name.to_string()));
+            return Ok(None);
+        };
         if !self.seen.insert(path.to_string()) {
             return Err(format!("{path} is there twice"));
         }
-        Ok(path.to_string())
+        Ok(Some(path.to_string()))
     }
 }
 

@@ -51,7 +51,12 @@ impl Walk {
 
     /// A walk that goes on past what cannot be read, and keeps a list of it.
     pub(super) fn forgiving(root: &Path) -> Result<Self, Error> {
-        Ok(Self { problems: Some(Vec::new()), ..Self::new(root)? })
+        Ok(Self::new(root)?.going_on())
+    }
+
+    /// The same walk, forgiving.
+    pub(super) fn going_on(self) -> Self {
+        Self { problems: Some(Vec::new()), ..self }
     }
 
     /// Paths, relative to the root, that could not be read, and why.

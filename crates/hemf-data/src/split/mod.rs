@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use groups::deviation;
-pub use rule::{COVID19_CT, ISIC2018, Rule};
+pub use rule::{COVID19_CT, ISIC2018, KVASIR, Rule};
 
 /// Where one image of a class goes: its split, and the fold (from 1) whose test images it is among.
 pub(crate) type Place = (Split, Option<u32>);

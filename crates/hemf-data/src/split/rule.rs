@@ -90,6 +90,18 @@ pub const ISIC2018: [&str; 7] = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC
 /// The class folders of COVID-CT.
 pub const COVID19_CT: [&str; 2] = ["CT_COVID", "CT_NonCOVID"];
 
+/// The classes of Kvasir.
+pub const KVASIR: [&str; 8] = [
+    "dyed-lifted-polyps",
+    "dyed-resection-margins",
+    "esophagitis",
+    "normal-cecum",
+    "normal-pylorus",
+    "normal-z-line",
+    "polyps",
+    "ulcerative-colitis",
+];
+
 fn first_fold() -> u32 {
     1
 }
@@ -163,6 +175,11 @@ impl Rule {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether it is that of a published data set.
+    pub(crate) fn is_published(&self) -> bool {
+        matches!(self, Self::Isic2018 {} | Self::Kvasir { .. } | Self::Covid19Ct {})
     }
 
     /// The class folders this rule is made for, in the order its shuffles go; `None`: any, sorted.

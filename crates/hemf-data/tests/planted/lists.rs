@@ -8,7 +8,7 @@ use crate::{
     Plant::{Rows, Text},
 };
 
-pub(crate) const LISTS: [Fault; 13] = [
+pub(crate) const LISTS: [Fault; 15] = [
     (
         "a patient in training and test",
         "test-leaks",
@@ -81,6 +81,22 @@ pub(crate) const LISTS: [Fault; 13] = [
         Error,
         "row ",
         Text(|text| text.replacen(",train,", ",test,", 1)),
+    ),
+    (
+        "an image that is not listed",
+        "not-listed",
+        Note,
+        "a/06.png",
+        Rows(|rows| {
+            rows.remove(3);
+        }),
+    ),
+    (
+        "a class folder that is not listed",
+        "not-listed",
+        Note,
+        "12 images are in the folder",
+        Rows(|rows| rows.retain(|row| row.class == "a")),
     ),
 ];
 
