@@ -35,7 +35,7 @@ struct State {
 }
 
 /// First bytes of an entry; another layout gets another number.
-const MAGIC: &[u8; 16] = b"hemf picture 01\n";
+const MAGIC: &[u8; 16] = b"hemf picture 02\n";
 
 /// Magic, width, height and channels as u32, blake3 of these three and the pixels.
 const HEADER: usize = 16 + 12 + 32;

@@ -27,8 +27,8 @@ pub(crate) fn told(count: usize, sentence: &str) -> String {
 }
 
 /// What is [`told`] of 16-bit grey without a window.
-pub(crate) const CUT_OFF: &str = "pictures have grey values above 255, of 16 bits, which are cut off there as in the published work: \
-     show them through a window (--window 32768,65536 for all values; in training \
+pub(crate) const CUT_OFF: &str = "pictures have grey values above 255, of 16 bits, which are cut off there as in the \
+     published work: show them through a window (--window 32768,65536 for all values; in training \
      --set data.preprocessing.reading.window=[32768,65536]), or convert them to 8 bits";
 
 #[cfg(test)]

@@ -31,8 +31,20 @@ pub fn gpu_memory(device: &Device) -> Option<(u64, u64)> {
     }
 }
 
-/// How many tensors of a GPU were given memory that this process keeps, by `HEMF_GPU_MEMORY` and [`prepare_gpu`]; `None` where
-/// memory is left to the driver.
+/// Whether this process is to keep the memory of freed tensors of a GPU: where the variable `HEMF_GPU_MEMORY` is `kept`.
+/// Without it, or where it is `driver`, memory is left to the driver, until keeping it has been seen to work on a card.
+///
+/// # Errors
+/// Another value.
+pub fn is_memory_to_be_kept() -> std::result::Result<bool, String> {
+    match std::env::var_os("HEMF_GPU_MEMORY") {
+        Some(of) if of == "kept" => Ok(true),
+        Some(of) if of != "driver" => Err(format!("HEMF_GPU_MEMORY is {of:?}, not \"kept\" or \"driver\"")),
+        _ => Ok(false),
+    }
+}
+
+/// How many tensors of a GPU were given memory that this process keeps; `None` where memory is left to the driver.
 pub fn kept_gpu_memory() -> Option<u64> {
     #[cfg(all(feature = "cuda", target_os = "linux", not(test)))]
     let taken = crate::cuda::pool::taken();
@@ -85,11 +97,6 @@ mod cuda {
     use candle_core::op::BackpropOp;
     use candle_core::{Error, Result, Storage, Tensor};
 
-    /// The variable that, set to `kept`, has the process keep the memory of freed tensors. Without it, or set to `driver`, memory
-    /// is left to the driver, until the pool has been seen to work on a card.
-    #[cfg(all(target_os = "linux", not(test)))]
-    const MEMORY: &str = "HEMF_GPU_MEMORY";
-
     pub(super) fn prepare(device: &CudaDevice, one_stream: bool) -> Result<()> {
         let stream = device.cuda_stream();
         let context = stream.context();
@@ -107,14 +114,8 @@ mod cuda {
             // SAFETY: events order the uses of a tensor on several streams. The caller uses one.
             unsafe { device.disable_event_tracking() };
             #[cfg(all(target_os = "linux", not(test)))]
-            match std::env::var_os(MEMORY) {
-                Some(of) if of == "kept" => {
-                    if !context.has_async_alloc() || !crate::cuda::pool::keep(stream.cu_stream()) {
-                        candle_core::bail!("{MEMORY} is \"kept\", and memory cannot be kept for this card and thread");
-                    }
-                }
-                Some(of) if of != "driver" => candle_core::bail!("{MEMORY} is {of:?}, not `kept` or `driver`"),
-                _ => {}
+            if super::is_memory_to_be_kept().map_err(Error::msg)? && context.has_async_alloc() {
+                crate::cuda::pool::keep(stream.cu_stream());
             }
         }
         Ok(())

@@ -79,7 +79,7 @@ pub use cuda::{launched, suits_at_once};
 pub use depthwise::depthwise;
 pub use elementwise::{add, mul};
 pub use external_attention::external_attention;
-pub use gpu::{Uploads, gpu_memory, kept_gpu_memory, prepare_gpu};
+pub use gpu::{Uploads, gpu_memory, is_memory_to_be_kept, kept_gpu_memory, prepare_gpu};
 pub use host::{composed, native, without_cudnn};
 pub use layer_norm::layer_norm;
 pub use linear::linear;

@@ -42,9 +42,9 @@ pub(crate) fn open(data: &DataConfig, observer: &mut dyn Observer) -> Result<Dat
         let what = "no data set is named; name a manifest or a folder of images, for example with --data";
         return Err(ConfigError::new("configuration", "data.path", what).into());
     };
-    if !path.exists() {
-        let reason = "is not there (a path that is not absolute begins at the working folder); name where the images or \
-                      their manifest are now with --data";
+    if !path.try_exists().unwrap_or(true) {
+        let reason = "is not there (a path that is not absolute begins at the working folder); name their manifest, or the \
+                      folder that has it, with --data";
         return Err(hemf_data::Error::Folder { path: path.clone(), reason: reason.to_owned() }.into());
     }
     let manifest = &list_in(path);
@@ -92,7 +92,10 @@ fn is_split_otherwise(asked: &Prepare, made: &Manifest) -> bool {
         classes.len() != made.classes().len() || classes.iter().any(|class| !made.classes().contains(class))
     });
     let default = Prepare::default();
-    let other_rule = asked.rule != default.rule && !made.rule().starts_with(&asked.rule.to_string()); // what was drawn from it adds a word
+    // A list that was made of another has its rule, and more after a semicolon.
+    let rule = asked.rule.to_string();
+    let same_rule = made.rule().strip_prefix(&rule).is_some_and(|rest| rest.is_empty() || rest.starts_with(';'));
+    let other_rule = asked.rule != default.rule && !same_rule;
     let other_seed = asked.seed != default.seed && asked.seed != made.seed();
     other_classes || other_rule || other_seed
 }
@@ -101,7 +104,7 @@ fn is_split_otherwise(asked: &Prepare, made: &Manifest) -> bool {
 pub(crate) fn kept_split(checkpoint: &Checkpoint, seal: &str) -> String {
     let kept = checkpoint.run().map(|run| run.manifest());
     let kept = kept.filter(|path| Manifest::read(path).is_ok_and(|kept| kept.seal() == seal));
-    kept.map_or_else(String::new, |path| format!(" (it is kept: --data {})", quoted(&path)))
+    kept.map_or_else(String::new, |path| format!(" (kept: --data {})", quoted(&path)))
 }
 
 /// Every image, in row order.

@@ -59,8 +59,12 @@ impl DeviceChoice {
     /// Opens the device.
     ///
     /// # Errors
-    /// A message, when a GPU is asked for by number and cannot be had: what is missing, and what to do.
+    /// A message, when a GPU is asked for by number and cannot be had: what is missing, and what to do; or when `HEMF_GPU_MEMORY`
+    /// is misspelt.
     pub fn open(self) -> Result<Opened, String> {
+        if cfg!(feature = "cuda") && self != Self::Cpu {
+            hemf_kernels::is_memory_to_be_kept()?; // misspelt, it is no reason to compute on the processor
+        }
         match self {
             Self::Cpu => Ok(Opened { device: Device::Cpu, note: None }),
             Self::Cuda(_) if !cfg!(feature = "cuda") => Err(format!(

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The images that a model is measured on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct EvalSet {
     /// What is known of them.
     pub manifest: Manifest,
@@ -67,8 +67,8 @@ impl EvalSet {
             let path = config.path.unwrap_or_default();
             let split = dataset::kept_split(checkpoint, &card.manifest_seal);
             let what = format!(
-                "is not the data set or split that this model was trained on (the seals differ); restore it{split}, or name \
-                 it with --data to evaluate on it all the same"
+                "is not the data set or split that this model was trained on (the seals differ): evaluate on its own{split}, or \
+                 on this one by naming it with --data"
             );
             return Err(Error::Integrity { path, what });
         }

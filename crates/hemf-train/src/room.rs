@@ -36,18 +36,21 @@ pub fn explain_memory(error: Error, asked: &Asked<'_>) -> Error {
     }
 }
 
-/// What asks for less in a training by these settings.
-pub(crate) fn lower(config: &RunConfig) -> String {
+/// What asks for less in a training by these settings, of so many images at once.
+pub(crate) fn lower(config: &RunConfig, batch: usize) -> String {
     let train = &config.train;
     let mut ways = Vec::new();
-    if train.batch > 1 {
-        let (batch, accumulate) = (train.batch.div_ceil(2), 2 * train.accumulate);
-        ways.push(format!("train.batch={batch} with train.accumulate={accumulate} (half the maps for the same step)"));
+    if batch > 1 {
+        let (batch, accumulate) = (batch.div_ceil(2), 2 * train.accumulate);
+        ways.push(format!(
+            "train.batch={batch} with train.accumulate={accumulate} (half the maps for the same step, whose batch norm sees \
+             halves)"
+        ));
     }
     if !train.recompute {
         ways.push("train.recompute=true (fewer maps are kept)".to_owned());
     }
-    if train.precision != Precision::Bf16 {
+    if train.precision != Precision::Bf16 && device().is_cuda() {
         ways.push("--precision bf16 (maps of half the size)".to_owned());
     }
     ways.push("a smaller data.preprocessing.size".to_owned());
@@ -69,7 +72,7 @@ mod tests {
         let config = RunConfig::default();
         let config = RunConfig { model: config.model.clone().with_classes(7), ..config };
         let plan = MemoryPlan::of(&config, 1000, 100).unwrap();
-        let lower = lower(&config);
+        let lower = lower(&config, 32);
         let asked = Asked { batch: 32, size: 224, expected: Some(&plan), lower: &lower };
         let error = explain_memory(driver(), &asked);
         assert_eq!(error.kind(), crate::ErrorKind::NoRoom);
@@ -80,7 +83,6 @@ mod tests {
             "maps of a batch",
             "train.batch=16 with train.accumulate=2",
             "train.recompute=true",
-            "--precision bf16",
         ] {
             assert!(said.contains(part), "{part}: {said}");
         }

@@ -37,11 +37,10 @@ pub(super) fn run(args: Doctor, choice: DeviceChoice) -> Result<Exit, Failure> {
         }
         false => diagnosis.to_string(),
     };
-    print(&text)?;
-    if diagnosis.passed() {
-        return Ok(Exit::Ok);
+    if !diagnosis.passed() {
+        // A card in error refuses that its libraries' handles are given back, which the bindings take for a panic.
+        let _ = std::mem::ManuallyDrop::new(opened.device);
     }
-    // A card in error refuses that its libraries' handles are given back, which the bindings take for a panic.
-    std::mem::forget(opened.device);
-    Ok(Exit::Integrity)
+    print(&text)?;
+    Ok(if diagnosis.passed() { Exit::Ok } else { Exit::Integrity })
 }

@@ -85,8 +85,13 @@ pub(super) fn run(args: Eval, program: &str) -> Result<Exit, Failure> {
         None => RunFolder::newest(Path::new(RUNS))?.path().to_path_buf(),
     };
     let checkpoint = Checkpoint::find(&path)?;
-    args.out.as_deref().map_or(Ok(()), check_out)?;
     let split = Split::from(args.split);
+    let data = args.data.as_deref();
+    let is_ours = args.out.is_none() && checkpoint.run().is_some();
+    let folder = args.out.unwrap_or_else(|| report_folder(&checkpoint, split, data, &args.asked));
+    if !is_ours {
+        check_out(&folder)?;
+    }
     eprintln!("evaluating {} on {split} images", checkpoint.path().display());
     let Eval { subgroups, targets, resamples, seed, level, errors, .. } = args;
     let run = path.clone();
@@ -98,11 +103,9 @@ pub(super) fn run(args: Eval, program: &str) -> Result<Exit, Failure> {
     let settings = EvalSettings { resamples, seed, level, targets, subgroups, errors, costs };
     settings.check_shares().map_err(|error| Failure::usage(format!("--level, --targets: {error}")))?;
     let mut progress = Progress::new();
-    let data = args.data.as_deref();
     let evaluation = measure(&mut predictor, data, split, args.allow_changed, settings, &mut progress);
     progress.finish();
     let evaluation = evaluation?;
-    let folder = args.out.unwrap_or_else(|| report_folder(&checkpoint, split, data, &args.asked));
     evaluation.write(&folder)?;
     let findings = write_report(&folder, &evaluation)?;
     print(&match args.json {
@@ -136,15 +139,16 @@ fn demand(text: &str) -> Result<(String, f64), String> {
 
 /// A report replaces files and folders by their names: not those of somebody else.
 fn check_out(folder: &Path) -> Result<(), Failure> {
-    let others = folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    if !others || folder.join(EVALUATION).is_file() {
+    let is_free = match folder.read_dir() {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(_) => !folder.exists(),
+    };
+    if is_free || folder.join(EVALUATION).is_file() {
         return Ok(());
     }
-    let what = format!(
-        "--out: {} is not empty and holds no report (no {EVALUATION}), whose files one may replace; name a new folder",
-        folder.display()
-    );
-    Err(Failure::usage(what))
+    let what =
+        "is there already and no report of this program, so nothing in it is replaced; name a new folder with --out";
+    Err(Failure::input(format!("{}: {what}", folder.display())))
 }
 
 /// `report` in the run's folder, or here for a checkpoint outside of a run. Other checkpoints, other splits, other images and

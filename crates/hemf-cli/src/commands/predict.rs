@@ -85,8 +85,8 @@ pub(super) fn run(args: Predict) -> Result<Exit, Failure> {
         }
         None => {
             eprintln!(
-                "note: probabilities are not calibrated: no evaluation has found a temperature for this network (its report \
-                 says why)"
+                "note: probabilities are not calibrated: no temperature is known of this network; `eval` looks for one, or says \
+                 why there is none"
             );
         }
     }

@@ -80,9 +80,8 @@ fn train(args: Train, program: &str, world: &Rc<World>) -> Result<Exit, Failure>
             if args.over.epochs.is_some() {
                 return Err(Failure::usage(format!(
                     "--epochs: a run that is taken up keeps its number, which its learning rates follow; a new one goes on \
-                     from its best weights: {program} train {} --set {} --epochs N",
-                    quoted(run.join("config.yaml")),
-                    quoted(format!("train.init={}", run.display()))
+                     from its best weights: {program} {}",
+                    RunFolder::open(run)?.way_on()
                 )));
             }
             let data = args.over.data.as_deref();

@@ -197,7 +197,7 @@ fn decoded<T>(
         Format::WebP => ImageFormat::WebP,
     };
     let damaged = |error: image::ImageError| match error {
-        image::ImageError::Unsupported(_) => format!("{error}: convert it to 8 or 16 bits, grey or RGB"),
+        image::ImageError::Unsupported(_) => format!("{error}: save it in another way, such as PNG of 8 bits"),
         _ => error.to_string(),
     };
     let within = |bytes| {

@@ -44,6 +44,9 @@ impl Manifest {
     /// Looks at a few of the images: a sentence about the first whose grey values above 255 are cut off as it is read.
     pub fn cut_off(&self, reading: &Reading) -> Option<String> {
         const FEW: usize = 8;
+        if reading.window.is_some() {
+            return None;
+        }
         let few: Vec<&Row> = self.rows.iter().step_by(self.rows.len().div_ceil(FEW).max(1)).collect();
         let cut_off = |row: &Row| inspect(&self.root, row.clone(), reading).is_ok_and(|inspected| inspected.cut_off);
         let found = few.into_par_iter().find_first(|row| cut_off(row))?;

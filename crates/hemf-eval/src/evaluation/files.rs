@@ -1,7 +1,7 @@
 //! An evaluation as files: what is read again when a report is drawn anew.
 //!
-//! Files are replaced one by one, and a kill may come between any two of them. So `evaluation.json` goes first and comes
-//! last: without it there is no evaluation. It has the sums of the others, and files that are not its own are never read as
+//! Files are replaced one by one, and a kill may come between any two of them. So `evaluation.json` says first
+//! that it is not finished, and comes last: without it there is no evaluation. It has the sums of the others, and files that are not its own are never read as
 //! its own. The report that was drawn from an earlier evaluation goes first as well.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ use crate::files::{Csv, csv_of, remove, write};
 
 /// The file that makes a folder an evaluation's: it comes last, and tells of the others.
 pub const EVALUATION: &str = "evaluation.json";
+/// What is in it until all others are there.
+const UNFINISHED: &str = "{\"unfinished\": true}\n";
 const PREDICTIONS: &str = "predictions.csv";
 const VALIDATION: &str = "predictions_validation.csv";
 const SAMPLES: &str = "samples.csv";
@@ -59,7 +61,7 @@ impl Evaluation {
     /// # Errors
     /// [`Error::Write`]; there is then no evaluation in the folder.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        remove(&folder.join(EVALUATION))?;
+        write(&folder.join(EVALUATION), UNFINISHED.as_bytes())?;
         DRAWN.iter().try_for_each(|name| remove(&folder.join(name)))?;
         let mut keeper = Keeper { folder, sums: BTreeMap::new() };
         keeper.keep(PREDICTIONS, &self.predictions.to_csv())?;
@@ -95,6 +97,9 @@ impl Evaluation {
         let bad = |what: String| Error::Checkpoint { path: path.clone(), what };
         let text = std::fs::read_to_string(&path)
             .map_err(|error| bad(format!("cannot be read: {error}; evaluate the run first, by `eval`")))?;
+        if text == UNFINISHED {
+            return Err(bad("was not finished; evaluate the run again".to_owned()));
+        }
         let Stored { facts, files }: Stored<Facts> = serde_json::from_str(&text)
             .map_err(|error| bad(format!("cannot be understood: {error}; evaluate the run again")))?;
         for (name, sum) in &files {
@@ -246,7 +251,7 @@ mod tests {
         std::fs::create_dir(path.join(SAMPLES)).unwrap();
         evaluation().write(path).unwrap_err();
         let error = Evaluation::read(path).unwrap_err().to_string();
-        assert!(error.contains("evaluate the run first"), "{error}");
+        assert!(error.contains("was not finished; evaluate the run again"), "{error}");
         assert!(DRAWN.iter().all(|name| !path.join(name).exists()));
     }
 }

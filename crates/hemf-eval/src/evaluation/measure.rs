@@ -141,18 +141,19 @@ fn validation_set(
         EvalSet::open(checkpoint, card, data, Split::Validation, allow_changed, &mut Silent).map_err(|e| e.to_string())
     };
     let came_without = card.manifest_seal.is_empty();
-    match (open(None), data) {
-        (Ok(set), _) if !set.trained_on && !came_without => Err(
+    // Of a folder without a manifest all images would be taken: the measured ones too.
+    let of_data = data.and_then(|data| open(Some(data)).ok()).filter(|set| !set.whole_folder);
+    if let Some(set) = of_data.as_ref().filter(|set| set.trained_on) {
+        return Ok(set.clone());
+    }
+    match open(None) {
+        Ok(set) if !set.trained_on && !came_without => Err(
             "the validation images are no longer those of the training (the seals differ), and the network may have \
                  learned from them"
                 .to_owned(),
         ),
-        // Of a folder without a manifest all images would be taken: the measured ones too.
-        (Err(error), Some(data)) => {
-            let set = open(Some(data)).ok().filter(|set| !set.whole_folder && (set.trained_on || came_without));
-            set.ok_or(error)
-        }
-        (result, _) => result,
+        Err(error) if came_without => of_data.ok_or(error),
+        result => result,
     }
 }
 

@@ -60,10 +60,11 @@ fn pool() -> MutexGuard<'static, Option<Pool>> {
 }
 
 /// From here on makes of its own what this thread asks for on this stream, in the context that is current, and keeps what is
-/// freed of it. The first to ask has the pool; false for others.
-pub(crate) fn keep(stream: CUstream) -> bool {
-    let Some(owner) = Owner::current(stream) else { return false };
-    pool().get_or_insert_with(|| Pool { owner, blocks: Default::default(), noting: false, taken: 0 }).owner == owner
+/// freed of it. The first to ask has the pool.
+pub(crate) fn keep(stream: CUstream) {
+    if let Some(owner) = Owner::current(stream) {
+        pool().get_or_insert_with(|| Pool { owner, blocks: Default::default(), noting: false, taken: 0 });
+    }
 }
 
 /// How often the pool, where there is one, has handed out memory.

@@ -23,8 +23,8 @@ pub(super) fn check(device: &Device, seed: u64) -> Vec<Check> {
     vec![steps(device, DType::F32, seed), steps(device, DType::BF16, seed)]
 }
 
-/// Tensors that are no numbers, of sizes that are drawn, of which some stay until the next time: what is read before it is written,
-/// or was given away too early, is found.
+/// Tensors that are no numbers, of sizes that are drawn, of which some stay until the next time: what is read before it is
+/// written, or was given away too early, is found.
 pub(super) struct Litter {
     draws: Draws,
     there: Vec<Tensor>,

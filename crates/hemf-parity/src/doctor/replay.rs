@@ -6,8 +6,8 @@ use super::{Check, distance, first_line};
 use candle_core::{DType, Device, Result, Tensor};
 use hemf_kernels::{Activation, Epilogue, Replay, RotaryTable, launched};
 
-/// A pass of several operations noted and repeated, with other values each time and other tensors between, against the same simply
-/// run; what it gave stays as it was. Nothing on the processor, where nothing is noted.
+/// A pass of several operations noted and repeated, with other values each time and other tensors between, against the same
+/// simply run; what it gave stays as it was. Nothing on the processor, where nothing is noted.
 pub(super) fn check(device: &Device, seed: u64) -> Result<Vec<Check>> {
     if device.is_cpu() {
         return Ok(Vec::new());

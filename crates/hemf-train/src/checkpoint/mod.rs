@@ -130,7 +130,10 @@ impl Checkpoint {
     /// The run that this checkpoint belongs to, when it lies in one.
     pub fn run(&self) -> Option<RunFolder> {
         // RUN/checkpoints/best, or RUN/checkpoints/top/NAME.
-        self.0.ancestors().skip(2).take(2).find_map(|folder| RunFolder::open(folder).ok())
+        let is = |folder: &Path, name: &str| folder.file_name().is_some_and(|it| it == name);
+        let folder = self.0.parent()?;
+        let folder = if is(folder, "top") { folder.parent()? } else { folder };
+        is(folder, "checkpoints").then(|| RunFolder::open(folder.parent()?).ok())?
     }
 
     /// Writes the checkpoint in place of the one that was there.

@@ -123,6 +123,13 @@ impl RunFolder {
         self.0.join("config.yaml")
     }
 
+    /// The command, without the program's name, that begins a new run with this one's best weights and other draws.
+    pub fn way_on(&self) -> String {
+        let seed = RunConfig::load(&self.config_file(), &[]).map_or(0, |config| config.train.seed);
+        let (config, init) = (quoted(self.config_file()), quoted(format!("train.init={}", self.0.display())));
+        format!("train {config} --set {init} --set train.seed={} --epochs N", seed.wrapping_add(1))
+    }
+
     /// The images and their split.
     pub fn manifest(&self) -> PathBuf {
         self.0.join("manifest.csv")

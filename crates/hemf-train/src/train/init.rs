@@ -80,8 +80,10 @@ fn of(path: &Path) -> impl Fn(hemf_model::Error) -> Error {
     }
 }
 
+type Tensors = HashMap<String, Tensor>;
+
 /// The tensors of a weight file, a checkpoint or a run, and its classes where they are known.
-fn read(path: &Path) -> Result<(HashMap<String, Tensor>, Option<Vec<String>>), Error> {
+fn read(path: &Path) -> Result<(Tensors, Option<Vec<String>>), Error> {
     if path.is_dir() || Checkpoint::is_model_of_one(path) {
         let model = Checkpoint::find(path)?.model()?;
         return Ok((model.weights.tensors()?, Some(model.card.classes)));

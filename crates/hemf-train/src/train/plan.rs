@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{
     Trainer,
-    memory::{expected, no_room},
+    memory::{fits, no_room, room},
     parts::Parts,
 };
 use crate::{
@@ -159,14 +159,15 @@ impl Trainer {
         let steps_per_epoch = parts.training.steps().div_ceil(config.train.accumulate);
         let trained = parts.learner.optimizer().values();
         let memory = MemoryPlan::of(&config, trained, parts.training.samples().len())?;
-        let (expected, fits) = expected(&memory, &config);
-        observer.event(&Event::Note(&expected));
-        if !fits {
-            let what = format!("no steps are timed, for which there seems to be no room. {}", lower(&config));
+        observer.event(&Event::Note(&format!("memory: {memory}")));
+        let images = parts.training.samples().len();
+        if let Some(room) = room().filter(|room| !fits(&memory, &config, Some(*room))) {
+            let (room, lower) = (in_words(room), lower(&config, config.train.batch.min(images)));
+            let what = format!("no steps are timed, as there seems to be no room for one: {room} can be had. {lower}");
             return Err(Error::NoRoom { what });
         }
         let times = parts.time_steps(config.train.accumulate, stop);
-        let Some(times) = times.map_err(|error| no_room(error, &config, &memory))? else { return Ok(None) };
+        let Some(times) = times.map_err(|error| no_room(error, &config, images, &memory))? else { return Ok(None) };
         let seconds_per_step = times.iter().sum::<f64>() / times.len().max(1) as f64;
         let seconds_per_epoch = seconds_per_step * steps_per_epoch as f64;
         let seconds_per_validation = parts.time_validation()?;

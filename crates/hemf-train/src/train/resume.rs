@@ -3,6 +3,8 @@
 use std::{fs, path::Path, rc::Rc};
 
 use super::{Parts, Trainer, check_same, init, parts::tell_if_slow};
+use hemf_data::Manifest;
+
 use crate::{
     Card, Checkpoint, ConfigError, Error, Event, Observer, Precision, RunConfig, RunFolder, World,
     checkpoint::{Model, Progress, State},
@@ -77,13 +79,10 @@ impl Trainer {
             let steps = self.learner.schedule().steps();
             return format!("going on after step {step} of {steps}, in epoch {} of {epochs}", epoch + 1);
         }
-        let run = self.folder.path();
-        let (config, init) = (quoted(run.join("config.yaml")), quoted(format!("train.init={}", run.display())));
         let end = if *stopped_early { format!("stopped early in epoch {epoch}") } else { format!("epoch {epoch}") };
+        let way = self.folder.way_on();
         format!(
-            "this run is finished already ({end}, step {step}); a new one goes on from its best weights, with other draws: \
-             train {config} --set {init} --set train.seed={} --epochs N",
-            self.card.config.train.seed.wrapping_add(1)
+            "this run is finished already ({end}, step {step}); a new one goes on from its best weights, with other draws: {way}"
         )
     }
 
@@ -118,6 +117,16 @@ impl Trainer {
             config.data.path = Some(path.to_path_buf());
         }
         let data = dataset::open(&config.data, observer)?;
+        let kept = folder.manifest();
+        // Runs of before have none.
+        if kept.exists() && Manifest::read(&kept)?.seal() != data.manifest.seal() {
+            let what = format!(
+                "was begun on another data set or split than the manifest now given (the seals differ); go on with its own: \
+                 --data {}",
+                quoted(&kept)
+            );
+            return Err(Error::Integrity { path: folder.path().to_path_buf(), what });
+        }
         let parts = Parts::start(&mut config, &data.manifest, Rc::clone(&world), observer)?;
         check_same(&world, &config, &data.manifest)?;
         let card = Card::new(config, &data.manifest);
@@ -157,10 +166,10 @@ fn newest_good(folder: &RunFolder, observer: &mut dyn Observer) -> Result<Loaded
         Err(error) => error,
     };
     let Ok((checkpoint, model, state)) = load(previous.clone()) else {
-        let what = if previous.exists() { "; the one before it (previous) is damaged too" } else { "" };
-        let run = quoted(format!("train.init={}", folder.path().display()));
+        let what = if previous.exists() { ", and the checkpoint before it is damaged too" } else { "" };
         let note = format!(
-            "nothing to go on from{what}; where the best weights are whole, a new run can begin with them: --set {run}"
+            "there is nothing to go on from{what}; if its best weights are whole, a new run can begin with them: {}",
+            folder.way_on()
         );
         observer.event(&Event::Note(&note));
         return Err(why);

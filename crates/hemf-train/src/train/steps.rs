@@ -104,8 +104,8 @@ impl Trainer {
         }
     }
 
-    /// The batches of the next step, whose copies to the device are begun while it is at work on the step before. All are read before
-    /// any is trained on: an image that cannot be read leaves the state between two steps.
+    /// The batches of the next step, whose copies to the device are begun while it is at work on the step before. All are read
+    /// before any is trained on: an image that cannot be read leaves the state between two steps.
     fn next_step(&mut self, batches: &mut Batches) -> Result<Vec<Batch>, Error> {
         let batches = batches.take(self.card.config.train.accumulate);
         let mut batches: Vec<Batch> = batches.collect::<Result<_, _>>()?;

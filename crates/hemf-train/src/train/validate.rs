@@ -23,8 +23,8 @@ impl Trainer {
         }
     }
 
-    /// Validates where that is due, logs, and saves where that is worth its time; at the epoch's end the next one begins. False when stopped on the
-    /// way, and then nothing has changed.
+    /// Validates where that is due, logs, and saves where that is worth its time; at the epoch's end the next one
+    /// begins. False when stopped on the way, and then nothing has changed.
     pub(super) fn record(&mut self, ends: bool, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<bool, Error> {
         self.catch_up(observer)?;
         let validation = match self.validation_is_due(ends) {
