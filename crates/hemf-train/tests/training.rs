@@ -101,7 +101,7 @@ fn a_checkpoint_is_evaluated_on_its_split_and_refuses_other_classes() {
     again.write(&data.join("manifest.csv")).unwrap();
     let error = failure(evaluate(&checkpoint, None, Split::Test, false, &mut Silent));
     assert_eq!(error.kind(), ErrorKind::Integrity);
-    assert!(error.to_string().contains("name it with --data"), "{error}");
+    assert!(error.to_string().contains("on this one by naming it with --data"), "{error}");
     let mut notes = Notes::default();
     let predictions = evaluate(&checkpoint, Some(&data), Split::Test, false, &mut notes).unwrap();
     assert_eq!(predictions.len(), again.samples(Split::Test).len());
