@@ -1,8 +1,8 @@
 //! An evaluation as files: what is read again when a report is drawn anew.
 //!
-//! Files are replaced one by one, and a kill may come between any two of them. So `evaluation.json` says first
-//! that it is not finished, and comes last: without it there is no evaluation. It has the sums of the others, and files that are not its own are never read as
-//! its own. The report that was drawn from an earlier evaluation goes first as well.
+//! Files are replaced one by one, and a kill may come between any two of them. So `evaluation.json` says first that it is not
+//! finished, and comes last: without it there is no evaluation. It has the sums of the others, and files that are not its own are
+//! never read as its own. The report that was drawn from an earlier evaluation goes first as well.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -158,9 +158,9 @@ impl Trainer {
         let network = config.model.size_report(size, size)?;
         let steps_per_epoch = parts.training.steps().div_ceil(config.train.accumulate);
         let trained = parts.learner.optimizer().values();
-        let memory = MemoryPlan::of(&config, trained, parts.training.samples().len())?;
-        observer.event(&Event::Note(&format!("memory: {memory}")));
         let images = parts.training.samples().len();
+        let memory = MemoryPlan::of(&config, trained, images)?;
+        observer.event(&Event::Note(&format!("memory: {memory}")));
         if let Some(room) = room().filter(|room| !fits(&memory, &config, Some(*room))) {
             let (room, lower) = (in_words(room), lower(&config, config.train.batch.min(images)));
             let what = format!("no steps are timed, as there seems to be no room for one: {room} can be had. {lower}");
@@ -177,7 +177,7 @@ impl Trainer {
             trained,
             multiply_adds: network.multiply_adds.all,
             memory,
-            training_images: parts.training.samples().len(),
+            training_images: images,
             validation_images: parts.validation.samples().len(),
             steps_per_epoch,
             epochs: config.train.epochs,
